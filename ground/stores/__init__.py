@@ -1,0 +1,125 @@
+"""The contract between the pipeline, the dashboard and a telemetry database.
+
+A store keeps rows and the checkpoint that says which recorded messages they came from. It is handed decoded Arrow record
+batches, never samples. One contract suite (``tests/stores``) runs on every implementation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Decoded packets of one container on their way to a store.
+
+    ``batch``: Arrow record batch with the columns ``time`` timestamp[ns, UTC] (SCET), ``ert`` timestamp[ns, UTC],
+    ``seq`` uint16, then one column per parameter in engineering values. The identity of a row is (mission, container,
+    time, seq); it is stored once however often it is handed over.
+    """
+
+    mission: str
+    container: str
+    batch: pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The position in the recording up to which (exclusive) all is stored, and the decoder state at that position.
+
+    ``state`` is opaque to the store: it comes back octet for octet.
+    """
+
+    position: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows of a container were stored, and how many were handed over again (``repeated``), over all time."""
+
+    stored: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a plot or a table needs of a time window.
+
+    ``table``: Arrow long table ordered by parameter, then time, with the columns
+
+    ======== ==================== ============================================================================
+    column   type                 content
+    ======== ==================== ============================================================================
+    parameter string              ``container/parameter``
+    time     timestamp[ns, UTC]   start of the bucket; the sample's own SCET where ``raw``
+    count    int64                samples in the bucket that are not null
+    min      float64              smallest finite value (null for text)
+    mean     float64              mean of the finite values (null for text)
+    max      float64              largest finite value (null for text)
+    last     float64              last value in the bucket; a boolean is 0 or 1, an enumeration its integer code
+    text     string               the last value exactly, for what float64 cannot carry: text, 64-bit integers,
+                                  base64 of binary; null otherwise
+    changes  int64                places in the bucket where the value differs from the one before it, for
+                                  enumerations, booleans and text; null otherwise
+    raw      bool                 the row is one sample, not a bucket
+    ======== ==================== ============================================================================
+
+    A bucket that holds no sample has no row. ``through``: the checkpoint position that the answer covers.
+    ``width``: bucket width in ns.
+    """
+
+    table: pa.Table
+    through: int
+    width: int
+
+
+class Store(Protocol):
+    """A telemetry database. All times are int64 ns since 1970 UTC; windows are half open, [start, stop)."""
+
+    async def append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
+        """Store ``rows`` and ``checkpoint`` and return when both are durable. Repeating a call does no harm.
+
+        Raises :class:`~ground.errors.StoreError` with nothing stored; the same call may be tried again.
+        """
+        ...
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """The newest durable checkpoint, or None in an empty store."""
+        ...
+
+    async def counts(self) -> Mapping[tuple[str, str], Count]:
+        """Rows by (mission, container); durable together with the checkpoint."""
+        ...
+
+    async def containers(self, mission: str) -> Mapping[str, pa.Schema]:
+        """The containers of which rows are stored, and their columns."""
+        ...
+
+    async def history(self, mission: str, parameters: Sequence[str], start: int, stop: int, buckets: int) -> History:
+        """Samples of ``parameters`` (``container/parameter``) in [start, stop), reduced to ``buckets`` equal buckets.
+
+        A parameter with no more than ``buckets`` samples in the window comes back sample by sample (``raw``). A
+        parameter or container that isn't stored has no rows. Raises ``ValueError`` where stop <= start or buckets < 1.
+        """
+        ...
+
+    async def last(self, mission: str, parameters: Sequence[str]) -> pa.Table:
+        """The newest sample (by SCET) of each parameter: the columns parameter, time, ert, last, text of
+        :class:`History`.
+        """
+        ...
+
+    async def rows(self, mission: str, container: str, start: int, stop: int) -> pa.Table:
+        """Every row of a container in the window exactly as it was stored, ordered by time, then seq."""
+        ...
+
+    async def close(self) -> None:
+        """Release files and connections."""
+        ...
