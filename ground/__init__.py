@@ -1,0 +1,1 @@
+"""Perilune Ground: mission telemetry from the ground station to the browser."""

@@ -1,7 +1,7 @@
 """The columns that travel between the stages before decoding: blocks of frames and blocks of packets.
 
-After decoding the currency is :class:`pyarrow.RecordBatch` (see ``docs/architecture.md``). Nothing here is an object per
-frame or per packet; a block is a handful of arrays of equal length.
+After decoding the currency is :class:`pyarrow.RecordBatch` (see ``docs/architecture.md``). Nothing here is an object
+per frame or per packet; a block is a handful of arrays of equal length.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Packets:
     def __len__(self) -> int:
         return len(self.start)
 
-    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Packets:
-        """The packets that the boolean mask or index array ``rows`` (n,) names; ``data`` is shared, not copied."""
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Packets:
+        """The packets that a mask, an index array or a slice names; ``data`` is shared, not copied."""
         return Packets(
             self.data,
             self.start[rows],

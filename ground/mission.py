@@ -77,7 +77,6 @@ class LinkFormat:
     packets: PacketKind = "m_pdu"
     packet_offset: int = 0
     packet_length: int = 0
-    max_packet: int = 65542
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +222,6 @@ def _link(table: _Table) -> LinkFormat:
         packets=table.choose("packets", ("m_pdu", "one_per_frame"), "m_pdu"),
         packet_offset=table.take("packet_offset", int, 0),
         packet_length=table.take("packet_length", int, 0),
-        max_packet=table.take("max_packet", int, 65542),
     )
     table.done()
     if not 16 <= link.length <= 65536:
@@ -273,6 +271,8 @@ def _time_field(table: _Table, *, frame: bool) -> TimeField:
     table.done()
     if field.length not in ((6, 8, 10) if code == "cds" else range(1, 9)):
         raise ConfigError(f"{table.where}: length = {field.length} octets does not fit the time code {code}")
+    if not 0 < period.numerator * period.denominator < 1 << 33 or period.numerator > 1_000_000:
+        raise ConfigError(f"{table.where}: lsb = {lsb!r} should be between 2^-32 s and a million seconds")
     return field
 
 

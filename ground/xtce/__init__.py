@@ -1,0 +1,1 @@
+"""XTCE definitions, and packets decoded by them into Arrow record batches."""

@@ -1,0 +1,217 @@
+"""Space packets (CCSDS 133.0-B-2) out of the frames of one virtual channel, across frame and block boundaries.
+
+The first header pointers let every frame be searched at the same time: each frame's chain of packets starts at its own
+pointer, and all chains take their next step together. What a chain says of a packet's end and what the next pointer
+says must agree, or the packet is dropped. The outcome depends on the frames alone, not on how they were cut into
+blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ground.blocks import NO_TIME, Nanoseconds, Octets, Packets
+from ground.ccsds.frames import NO_PACKET_START, ONLY_IDLE_DATA, Frames, count_modulus, packet_zone
+from ground.ccsds.timecodes import read_time
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ground.mission import Mission
+
+HEADER: Final = 6
+"""Octets of a packet's primary header (CCSDS 133.0-B-2, 4.1.3)."""
+
+IDLE_APID: Final = 2047
+"""The APID of idle packets (CCSDS 133.0-B-2, 4.1.3.3.4.4)."""
+
+_NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """All that one virtual channel of one station needs to remember between two blocks.
+
+    ``vcfc``: the last frame's count, None before the first. ``partial``: the octets so far of the packet in progress.
+    ``time``, ``ert``: SCET and earth receive time (ns since 1970 UTC) of the frame in which that packet began.
+    """
+
+    vcfc: int | None = None
+    partial: bytes = b""
+    time: int = NO_TIME
+    ert: int = NO_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class Continuity:
+    """What happened to a virtual channel in a block.
+
+    ``gaps``: places where the frame count isn't the one before plus one. ``lost``: frames missing there; a count that
+    goes backwards by less than half its range (AOS) is a gap that says nothing of how many. ``dropped``: packets begun
+    but lost to a gap or to a header pointer that contradicts their length.
+    """
+
+    frames: int
+    gaps: int
+    lost: int
+    dropped: int
+
+
+def read_packets(mission: Mission, frames: Frames, state: ChannelState) -> tuple[Packets, Continuity, ChannelState]:
+    """The packets that end in ``frames``, good frames of one virtual channel in order of receipt.
+
+    Idle packets are among them. Times: a packet's own time field, else its frame's, else (in a mission that has
+    neither) its earth receive time; NO_TIME where the field that should be there is cut off or damaged.
+    """
+    breaks, lost = _breaks(mission, frames.vcfc, state.vcfc)
+    last = int(frames.vcfc[-1]) if len(frames) else state.vcfc
+    if mission.link.packets == "one_per_frame":
+        packets, after, dropped = _one_per_frame(mission, frames), ChannelState(last), 0
+    else:
+        packets, after, dropped = _reassemble(mission, frames, breaks, state, last)
+    return packets, Continuity(len(frames), int(breaks.sum()), lost, dropped), after
+
+
+def _breaks(mission: Mission, vcfc: NDArray[np.int64], previous: int | None) -> tuple[NDArray[np.bool_], int]:
+    """Where the count breaks, bool (n,), and the number of frames lost there."""
+    modulus = count_modulus(mission.link)
+    first = (previous + 1 if previous is not None else int(vcfc[0])) if len(vcfc) else 0
+    missing = (vcfc - np.concatenate(([first], vcfc[:-1] + 1))) % modulus
+    known = missing <= modulus // 2 if modulus > 256 else np.ones(len(missing), np.bool_)
+    return missing != 0, int(missing[known].sum())
+
+
+def _one_per_frame(mission: Mission, frames: Frames) -> Packets:
+    zone = packet_zone(mission.link)
+    width = zone.stop - zone.start
+    data = np.ascontiguousarray(frames.raw[:, zone]).reshape(-1)
+    start = np.arange(len(frames), dtype=np.int64) * width
+    length = np.minimum(_length_at(data, start), width)
+    return _with_headers(mission, data, start, length, frames.time, frames.ert)
+
+
+def _reassemble(
+    mission: Mission, frames: Frames, breaks: NDArray[np.bool_], state: ChannelState, last: int | None
+) -> tuple[Packets, ChannelState, int]:
+    dropped = int(bool(state.partial) and bool(breaks[:1].any()))
+    partial = b"" if dropped else state.partial
+    run = np.cumsum(breaks)
+    current = int(run[-1]) if len(run) else 0
+    busy = frames.pointer != ONLY_IDLE_DATA
+    if not busy.all():
+        frames, run = frames.select(busy), run[busy]
+
+    # One stream of octets: the packet in progress, then every frame's packet zone. Frame 0 is the packet in progress.
+    zone = packet_zone(mission.link)
+    width = zone.stop - zone.start
+    head = len(partial)
+    stream = np.empty(head + len(frames) * width, np.uint8)
+    stream[:head] = np.frombuffer(partial, np.uint8)
+    stream[head:].reshape(-1, width)[...] = frames.raw[:, zone]
+    frame_end = head + np.arange(len(frames) + 1, dtype=np.int64) * width
+    pointer = np.concatenate(([0 if head else NO_PACKET_START], frames.pointer))
+    run = np.concatenate(([0], run))
+    has_start = (pointer != NO_PACKET_START) & (pointer < width)
+    begin = np.where(np.arange(len(pointer)) == 0, 0, frame_end - width)
+    # A run of frames without a gap ends where the next begins.
+    run_end = frame_end[np.searchsorted(run, run, side="right") - 1]
+
+    anchors = np.flatnonzero(has_start)
+    at = begin[anchors] + pointer[anchors]
+    following = np.concatenate((at[1:], [_NEVER])) if len(at) else at
+    same_run = np.concatenate((run[anchors][1:] == run[anchors][:-1], [False])) if len(at) else np.empty(0, np.bool_)
+    next_at = np.where(same_run, following, _NEVER)
+    start, end, frame, tail, bad = _follow_chains(
+        stream, at, anchors, frame_end[anchors], run_end[anchors], next_at, head, width
+    )
+
+    final = tail & (run[frame] == current)
+    whole = ~(tail | bad)
+    dropped += int(bad.sum() + tail.sum() - final.sum())
+    time = np.concatenate(([state.time], frames.time))
+    ert = np.concatenate(([state.ert], frames.ert))
+    if final.any():
+        f = int(np.flatnonzero(final)[-1])
+        after = ChannelState(last, stream[start[f] :].tobytes(), int(time[frame[f]]), int(ert[frame[f]]))
+    else:
+        after = ChannelState(last)
+    kept = np.flatnonzero(whole)
+    kept = kept[np.argsort(start[kept], kind="stable")]
+    frame = frame[kept]
+    packets = _with_headers(mission, stream, start[kept], (end - start)[kept], time[frame], ert[frame])
+    return packets, after, dropped
+
+
+def _follow_chains(
+    stream: Octets,
+    at: NDArray[np.int64],
+    frame: NDArray[np.intp],
+    frame_end: NDArray[np.int64],
+    run_end: NDArray[np.int64],
+    next_at: NDArray[np.int64],
+    head: int,
+    width: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Walk all frames' chains of packets in step.
+
+    ``at``: first packet start of each frame that has one. Returns for each packet begun its start, its end, the index
+    of its frame, whether it is cut off by the end of its run (``tail``), and whether the pointers contradict it.
+    """
+    found: list[tuple[np.ndarray, ...]] = []
+    while len(at):
+        complete_header = at + HEADER <= run_end
+        end = np.where(complete_header, at + _length_at(stream, np.minimum(at, max(len(stream) - HEADER, 0))), _NEVER)
+        inside = end < frame_end
+        on_boundary = (end - head) % width == 0
+        agrees = inside | (end == next_at) | ((next_at > end) & on_boundary)
+        tail = (end > run_end) & (next_at == _NEVER)
+        found.append((at, end, frame, tail, ~agrees & ~tail))
+        more = inside
+        at, frame, frame_end, run_end, next_at = end[more], frame[more], frame_end[more], run_end[more], next_at[more]
+    if not found:
+        none = np.empty(0, np.int64)
+        return none, none, none, np.empty(0, np.bool_), np.empty(0, np.bool_)
+    start, end, frame, tail, bad = (np.concatenate(column) for column in zip(*found, strict=True))
+    return start, end, frame, tail, bad
+
+
+def _length_at(data: Octets, start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Total octets of the packets whose headers lie at ``start``: the packet data length field plus 7."""
+    if len(data) < HEADER:
+        return np.full(len(start), _NEVER // 2, np.int64)
+    return (data[start + 4].astype(np.int64) << 8 | data[start + 5]) + 7
+
+
+def _with_headers(
+    mission: Mission,
+    data: Octets,
+    start: NDArray[np.int64],
+    length: NDArray[np.int64],
+    frame_time: Nanoseconds,
+    ert: Nanoseconds,
+) -> Packets:
+    word = data[start].astype(np.int64) << 8 | data[start + 1]
+    apid = (word & 0x7FF).astype(np.uint16)
+    seq = ((data[start + 2].astype(np.int64) << 8 | data[start + 3]) & 0x3FFF).astype(np.uint16)
+    packets = Packets(data, start, length, apid, seq, frame_time, ert)
+    return Packets(data, start, length, apid, seq, _packet_time(mission, packets, (word & 0x0800) != 0), ert)
+
+
+def _packet_time(mission: Mission, packets: Packets, has_secondary_header: NDArray[np.bool_]) -> Nanoseconds:
+    if mission.frame_time is None and not mission.packet_times:
+        return packets.ert
+    time = packets.time.copy()
+    open_ = np.ones(len(packets), np.bool_)
+    for field in mission.packet_times:
+        applies = open_ & np.isin(packets.apid, list(field.apids)) if field.apids is not None else open_.copy()
+        if field.secondary_header is not None:
+            applies &= has_secondary_header == field.secondary_header
+        open_ &= ~applies
+        rows = np.flatnonzero(applies & (packets.length >= field.offset + field.length))
+        octets = packets.data[(packets.start[rows] + field.offset)[:, None] + np.arange(field.length)]
+        time[np.flatnonzero(applies)] = NO_TIME
+        time[rows] = read_time(field, octets)
+    return time

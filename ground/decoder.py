@@ -1,0 +1,284 @@
+"""From recorded messages to decoded telemetry: a pure function of the recording.
+
+``MissionDecoder.process`` takes recorded messages in order and gives decoded rows; everything that it remembers between
+two calls is in ``state()``, and a decoder restored from that goes on as if it had never stopped. How the messages were
+cut into blocks makes no difference to what comes out.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ground.blocks import NO_TIME, Nanoseconds, Octets, Packets
+from ground.ccsds.frames import AOS_IDLE_CHANNEL, read_frames
+from ground.ccsds.packets import IDLE_APID, ChannelState, read_packets
+from ground.duplicates import RecentFrames, RunningNumbers
+from ground.ledger import MissionLedger
+from ground.stores import Rows
+from ground.xtce.decode import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from ground.ccsds.frames import Frames
+    from ground.mission import Mission
+    from ground.xtce.plan import Plan
+
+_RUNS_REMEMBERED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """m messages of one station of one mission, in order of receipt.
+
+    ``data``: uint8, one-dimensional; the payload of message i is ``data[start[i] : start[i] + length[i]]``.
+    ``start``, ``length``: int64 (m,), octets.
+    ``ert``: int64 (m,), earth receive time of the first frame, ns since 1970 UTC or NO_TIME. ``dt``: int64 (m,), ns per
+    frame. ``run``: string (m,), the publisher's start, null where it sends none. ``seq``: int64 (m,), the running
+    number of the first frame, negative where it sends none.
+    """
+
+    data: Octets
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+    ert: Nanoseconds
+    dt: NDArray[np.int64]
+    run: pa.Array[pa.StringScalar]
+    seq: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def select(self, rows: NDArray[np.intp] | slice) -> Messages:
+        """The messages that an index array or a slice names; ``data`` is shared, not copied."""
+        run = self.run[rows] if isinstance(rows, slice) else self.run.take(rows)
+        return Messages(
+            self.data, self.start[rows], self.length[rows], self.ert[rows], self.dt[rows], run, self.seq[rows]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Decoded rows and whether they came on a real-time channel (or in playback)."""
+
+    rows: Rows
+    realtime: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something an operator should read about: ``severity`` is info, warning or error."""
+
+    mission: str
+    severity: str
+    source: str
+    text: str
+
+
+@dataclass(slots=True)
+class StationState:
+    """What is remembered of one station of one mission."""
+
+    channels: dict[int, ChannelState] = field(default_factory=dict)
+    recent: dict[int, RecentFrames] = field(default_factory=dict)
+    runs: dict[str, RunningNumbers] = field(default_factory=dict)
+
+
+class MissionDecoder:
+    """One mission's frames to rows."""
+
+    def __init__(self, mission: Mission, plan: Plan) -> None:
+        self.mission = mission
+        self.plan = plan
+        self.stations: dict[str, StationState] = {}
+        self.ledger = MissionLedger()
+
+    def process(self, station: str, messages: Messages) -> tuple[list[Telemetry], list[Event]]:
+        """Decode the messages of one station. Bad input is counted in the ledger and named in the events."""
+        telemetry: list[Telemetry] = []
+        events: list[Event] = []
+        for part, numbered in _by_numbering(messages):
+            raw, ert = self._whole_frames(station, part, numbered=numbered, events=events)
+            frames, rejected = read_frames(self.mission, raw, ert)
+            for reason, n in rejected.items():
+                self._reject(station, reason, n, events)
+            for vcid, block in frames.by_channel():
+                telemetry += self._channel(station, vcid, block, numbered=numbered, events=events)
+        return telemetry, events
+
+    def _whole_frames(
+        self, station: str, messages: Messages, *, numbered: bool, events: list[Event]
+    ) -> tuple[Octets, Nanoseconds]:
+        """The whole frames of messages not received before, (n, length), and their earth receive times (n,)."""
+        length = self.mission.link.length
+        frames = messages.length // length
+        rest = messages.length % length != 0
+        odd = rest | (messages.length == 0)
+        self.ledger.frames_in += int(frames.sum()) + int(odd.sum())
+        self._reject(station, "length", int(odd.sum()), events)
+        rows = np.flatnonzero(frames > 0)
+        if numbered:
+            new = self._not_received_before(station, messages, frames + rest)
+            self.ledger.duplicate += int(frames[~new].sum())
+            rows = np.flatnonzero(new & (frames > 0))
+        count = frames[rows]
+        number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        received = np.repeat(messages.ert[rows], count)
+        ert = np.where(received == NO_TIME, NO_TIME, received + number * np.repeat(messages.dt[rows], count))
+        start = np.repeat(messages.start[rows], count) + number * length
+        if len(start) and (np.diff(start) == length).all():
+            raw = messages.data[start[0] : start[-1] + length].reshape(-1, length)
+        else:
+            raw = messages.data[start[:, None] + np.arange(length)]
+        return raw, ert
+
+    def _not_received_before(self, station: str, messages: Messages, frames: NDArray[np.int64]) -> NDArray[np.bool_]:
+        runs = self._station(station).runs
+        new = np.ones(len(frames), np.bool_)
+        names = messages.run.dictionary_encode()
+        code = names.indices.to_numpy()
+        for i, name in enumerate(map(str, names.dictionary.to_pylist())):
+            numbers = runs.pop(name, None) or RunningNumbers()
+            of_run = np.flatnonzero(code == i)
+            before = numbers.missing
+            new[of_run] = numbers.take(messages.seq[of_run], frames[of_run])
+            self.ledger.missing += numbers.missing - before
+            runs[name] = numbers
+        while len(runs) > _RUNS_REMEMBERED:
+            del runs[next(iter(runs))]
+        return new
+
+    def _station(self, name: str) -> StationState:
+        return self.stations.setdefault(name, StationState())
+
+    def _reject(self, station: str, reason: str, n: int, events: list[Event]) -> None:
+        if n:
+            self.ledger.rejected[reason] += n
+            plural = "frame" if n == 1 else "frames"
+            events.append(Event(self.mission.name, "warning", station, f"{n} {plural} rejected: {_WHY[reason]}"))
+
+    def _channel(
+        self, station: str, vcid: int, frames: Frames, *, numbered: bool, events: list[Event]
+    ) -> list[Telemetry]:
+        state = self._station(station)
+        if not numbered:
+            new = state.recent.setdefault(vcid, RecentFrames()).take(frames.raw, frames.vcfc)
+            self.ledger.duplicate += int(len(new) - new.sum())
+            frames = frames if new.all() else frames.select(new)
+        if not len(frames):
+            return []
+        channel = self.mission.channel(vcid)
+        packets, seen, state.channels[vcid] = read_packets(
+            self.mission, frames, state.channels.get(vcid, ChannelState())
+        )
+        if channel.mode == "idle" or (vcid == AOS_IDLE_CHANNEL and self.mission.link.frame == "aos"):
+            packets, state.channels[vcid] = packets.select(slice(0, 0)), ChannelState(state.channels[vcid].vcfc)
+        ledger = self.ledger.channel(station, vcid)
+        ledger.first = int(frames.vcfc[0]) if ledger.first is None else ledger.first
+        ledger.last = int(frames.vcfc[-1])
+        ledger.frames += seen.frames
+        ledger.gaps += seen.gaps
+        ledger.lost += seen.lost
+        ledger.dropped += seen.dropped
+        ledger.packets += len(packets)
+        apids, numbers = np.unique(packets.apid, return_counts=True)
+        ledger.apids.update(dict(zip(apids.tolist(), numbers.tolist(), strict=True)))
+        if seen.gaps:
+            text = f"VC{vcid}: {seen.gaps} gaps in the frame count, {seen.lost} frames lost"
+            events.append(Event(self.mission.name, "warning", station, text))
+        self._note_times(frames.time)
+        return self._packets(f"{station}, VC{vcid}", packets, realtime=channel.mode == "realtime", events=events)
+
+    def _packets(self, source: str, packets: Packets, *, realtime: bool, events: list[Event]) -> list[Telemetry]:
+        self._note_times(packets.time)
+        self.ledger.packets_in += len(packets)
+        idle = packets.apid == IDLE_APID
+        timeless = ~idle & (packets.time == NO_TIME)
+        self.ledger.idle += int(idle.sum())
+        if timeless.any():
+            self._undecoded(source, "no time", int(timeless.sum()), events)
+        decoded = decode(self.plan, packets.select(~idle & ~timeless))
+        for reason, n in decoded.undecoded.items():
+            self._undecoded(source, reason, n, events)
+        telemetry = []
+        for container, batch in decoded.batches:
+            self.ledger.rows[container] += batch.num_rows
+            self.ledger.decoded += batch.num_rows
+            telemetry.append(Telemetry(Rows(self.mission.name, container, batch), realtime))
+        usable = packets.time[~idle & ~timeless]
+        if realtime and len(usable):
+            self.ledger.newest_realtime = max(self.ledger.newest_realtime, int(usable.max()))
+        return telemetry
+
+    def _undecoded(self, source: str, reason: str, n: int, events: list[Event]) -> None:
+        if n:
+            self.ledger.undecoded[reason] += n
+            events.append(Event(self.mission.name, "warning", source, f"{n} packets not decoded: {reason}"))
+
+    def _note_times(self, time: Nanoseconds) -> None:
+        known = time[time != NO_TIME]
+        if len(known):
+            self.ledger.saw_times(int(known.min()), int(known.max()))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is remembered, JSON-ready."""
+        return {
+            "ledger": self.ledger.to_json(),
+            "stations": {
+                name: {
+                    "channels": {
+                        str(vcid): [c.vcfc, base64.b64encode(c.partial).decode(), c.time, c.ert]
+                        for vcid, c in station.channels.items()
+                    },
+                    "recent": {
+                        str(vcid): base64.b64encode(recent.keys.astype("<u8").tobytes()).decode()
+                        for vcid, recent in station.recent.items()
+                    },
+                    "runs": {run: [numbers.spans, numbers.given_up] for run, numbers in station.runs.items()},
+                }
+                for name, station in self.stations.items()
+            },
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self.ledger = MissionLedger.from_json(state["ledger"])
+        self.stations = {
+            name: StationState(
+                channels={
+                    int(vcid): ChannelState(vcfc, base64.b64decode(partial), time, ert)
+                    for vcid, (vcfc, partial, time, ert) in station["channels"].items()
+                },
+                recent={
+                    int(vcid): RecentFrames(np.frombuffer(base64.b64decode(keys), "<u8").astype(np.uint64))
+                    for vcid, keys in station["recent"].items()
+                },
+                runs={run: RunningNumbers(spans, given_up) for run, (spans, given_up) in station["runs"].items()},
+            )
+            for name, station in state["stations"].items()
+        }
+
+
+_WHY = {
+    "length": "the message is not a whole number of frames",
+    "fecf": "the frame error control field does not fit (damaged on the way)",
+    "version": "another transfer frame version (a false decode, or the wrong mission)",
+    "spacecraft": "another spacecraft identifier (a false decode, or the wrong mission)",
+}
+
+
+def _by_numbering(messages: Messages) -> Iterator[tuple[Messages, bool]]:
+    """Stretches of messages that all have running numbers, or all have none."""
+    numbered = messages.run.is_valid().to_numpy(zero_copy_only=False) & (messages.seq >= 0)
+    edges = [0, *(np.flatnonzero(numbered[1:] != numbered[:-1]) + 1).tolist(), len(numbered)]
+    for a, b in itertools.pairwise(edges):
+        if a < b:
+            yield messages.select(slice(a, b)) if b - a < len(messages) else messages, bool(numbered[a])

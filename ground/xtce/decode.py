@@ -1,0 +1,226 @@
+"""Packets to Arrow record batches, all packets of a container at once.
+
+A block of packets goes down the tree of containers: those too short for a container drop out, the restrictions split
+the rest among its children. What reaches a concrete container becomes a batch.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ground.xtce.calibrate import absolute_time, calibrate
+from ground.xtce.declarations import BinaryEncoding, FloatEncoding, IntegerEncoding, StringEncoding
+from ground.xtce.extract import Numbers, read_number, shift_octets
+from ground.xtce.plan import TIMESTAMP, Node, Plan, arrow_type
+from ground.xtce.text import binary_column, string_column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ground.blocks import Octets, Packets
+    from ground.xtce.layout import Field
+    from ground.xtce.restriction import Condition
+
+_OPERATORS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What came of a block of packets.
+
+    ``batches``: (container, batch), see :func:`decode`. ``undecoded``: packets by reason: ``no container`` (matches
+    none), ``ambiguous`` (matches several), ``too short`` (ends before its container does). ``apids``: the same by
+    reason and APID.
+    """
+
+    batches: list[tuple[str, pa.RecordBatch]] = field(default_factory=list)
+    undecoded: dict[str, int] = field(default_factory=dict)
+    apids: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def _drop(self, reason: str, packets: Packets) -> None:
+        if len(packets):
+            self.undecoded[reason] = self.undecoded.get(reason, 0) + len(packets)
+            self.apids.setdefault(reason, Counter()).update(packets.apid.tolist())
+
+
+def decode(plan: Plan, packets: Packets) -> Decoded:
+    """Decode ``packets``. Nothing that they contain raises.
+
+    A batch has the columns ``time`` and ``ert`` (timestamp[ns, UTC]), ``seq`` (uint16), then a column per parameter
+    that is not in the primary header, in engineering values: calibrated ones float64; integers and enumeration codes
+    the smallest integer type that holds them; floats as they are (16 bits as float32); booleans, utf8, binary and
+    timestamp[ns, UTC]. A value is null where a spline, a length-prefixed string or a time has none. Rows are in packet
+    order. A packet may be longer than its container.
+
+    Containers that the definition doesn't tie to one APID give a batch per APID, named ``<container>_<apid>``.
+    """
+    decoded = Decoded()
+    if len(packets):
+        with np.errstate(all="ignore"):
+            _descend(plan.root, _Block(packets, [packets.start]), decoded)
+    return decoded
+
+
+class _Block:
+    """Packets with the same layout so far. ``origins``: int64 (n,) for each segment, its first octet in the data."""
+
+    def __init__(self, packets: Packets, origins: list[NDArray[np.int64]]) -> None:
+        self.packets = packets
+        self.origins = origins
+        self._windows: dict[int, Octets] = {}
+
+    def __len__(self) -> int:
+        return len(self.packets)
+
+    def select(self, rows: NDArray[np.bool_]) -> _Block:
+        if rows.all():
+            return self
+        return _Block(self.packets.select(rows), [origin[rows] for origin in self.origins])
+
+    def segment(self, number: int, octets: int) -> Octets:
+        """The first ``octets`` of a segment, uint8 (n, octets): a view where the packets lie at equal distances."""
+        window = self._windows.get(number)
+        if window is None or window.shape[1] < octets:
+            window = self._windows[number] = _rows(self.packets.data, self.origins[number], octets)
+        return window
+
+    def raw(self, place: Field) -> Numbers:
+        encoding = place.parameter.type.encoding
+        assert isinstance(encoding, IntegerEncoding | FloatEncoding)
+        octets = self.segment(place.segment, (place.bit + encoding.bits + 7) // 8)
+        return read_number(octets, place.bit, encoding)
+
+    def engineering(self, place: Field) -> tuple[Numbers, NDArray[np.bool_] | None]:
+        """The values of a number or boolean and the rows without one."""
+        kind, raw = place.parameter.type, self.raw(place)
+        if kind.calibrator is not None:
+            return calibrate(kind.calibrator, raw)
+        if kind.kind == "boolean":
+            return raw != 0, None
+        if kind.kind == "float" and isinstance(kind.encoding, IntegerEncoding):
+            return raw.astype(np.float64), None
+        return raw, None
+
+    def column(self, place: Field) -> pa.Array[Any]:
+        kind = place.parameter.type
+        encoding = kind.encoding
+        if isinstance(encoding, StringEncoding | BinaryEncoding):
+            data, start, size = self._buffers(place, encoding)
+            if isinstance(encoding, StringEncoding):
+                return string_column(data, start, size, encoding)
+            return binary_column(data, start, size)
+        if kind.tick is not None:
+            return pa.array(absolute_time(self.raw(place), kind.tick, kind.epoch).view("M8[ns]"), TIMESTAMP)
+        values, missing = self.engineering(place)
+        return pa.array(values, arrow_type(kind), mask=missing)
+
+    def _buffers(
+        self, place: Field, encoding: StringEncoding | BinaryEncoding
+    ) -> tuple[Octets, NDArray[np.int64], NDArray[np.int64]]:
+        """Where the octets of a string or binary field lie: data, and the start and size (n,) of each in it."""
+        origin = self.origins[place.segment]
+        if encoding.size.parameter is not None:
+            start = origin + place.bit // 8
+            return self.packets.data, start, self.origins[place.segment + 1] - start
+        width = encoding.size.bits // 8
+        size = np.full(len(self), width, np.int64)
+        if place.bit % 8 == 0 or width == 0:
+            return self.packets.data, origin + place.bit // 8, size
+        octets = shift_octets(self.segment(place.segment, (place.bit + 7) // 8 + width), place.bit, width)
+        return octets.reshape(-1), np.arange(len(self)) * width, size
+
+
+def _rows(data: Octets, start: NDArray[np.int64], octets: int) -> Octets:
+    """``data[start[i] : start[i] + octets]`` as row i."""
+    windows = np.lib.stride_tricks.sliding_window_view(data, octets)
+    step = int(start[1] - start[0]) if len(start) > 1 else 1
+    if step > 0 and (np.diff(start) == step).all():
+        return windows[start[0] : start[-1] + 1 : step]
+    return windows[start]
+
+
+def _descend(node: Node, block: _Block, decoded: Decoded) -> None:
+    block = _fit(node, block, decoded)
+    if not len(block):
+        return
+    matches = [_matches(child.conditions, block) for child in node.children]
+    number = np.sum(matches, axis=0) if matches else np.zeros(len(block), np.int64)
+    if (number > 1).any():
+        decoded._drop("ambiguous", block.packets.select(number > 1))
+    ended = block.select(number == 0)
+    if node.container is None:
+        decoded._drop("no container", ended.packets)
+    elif len(ended):
+        _emit(node, ended, decoded)
+    for child, rows in zip(node.children, matches, strict=True):
+        rows &= number == 1
+        if rows.any():
+            _descend(child, block.select(rows), decoded)
+
+
+def _fit(node: Node, block: _Block, decoded: Decoded) -> _Block:
+    """The packets that are long enough for ``node``, with the origins of all its segments."""
+    while True:
+        number = len(block.origins) - 1
+        end = block.packets.start + block.packets.length
+        fits = block.origins[number] + node.segments[number] <= end
+        if not fits.all():
+            decoded._drop("too short", block.packets.select(~fits))
+            block = block.select(fits)
+        if number == len(node.variables) or not len(block):
+            return block
+        variable = node.variables[number]
+        size = (variable.size.bits + variable.size.slope * block.raw(variable.reference).astype(np.int64)) // 8
+        # A size below nothing, or one that could overflow, is as wrong as one that reaches beyond the packet.
+        size = np.where(size < 0, len(block.packets.data) + 1, size)
+        block = _Block(block.packets, [*block.origins, block.origins[number] + variable.field.bit // 8 + size])
+
+
+def _matches(conditions: tuple[Condition, ...], block: _Block) -> NDArray[np.bool_]:
+    rows = np.ones(len(block), np.bool_)
+    for condition in conditions:
+        if isinstance(condition.value, tuple):
+            found = np.isin(block.raw(condition.field), condition.value)
+            rows &= found if condition.operator == "==" else ~found
+        else:
+            values: Any = block.raw(condition.field) if condition.raw else block.engineering(condition.field)[0]
+            if values.dtype == np.float32:  # numpy would round the other side to float32
+                values = values.astype(np.float64)
+            rows &= _OPERATORS[condition.operator](values, condition.value)
+    return rows
+
+
+def _emit(node: Node, block: _Block, decoded: Decoded) -> None:
+    container, packets = node.container, block.packets
+    assert container is not None
+    for number, octets in enumerate(node.segments):
+        if octets:
+            block.segment(number, octets)
+    columns: list[pa.Array[Any]] = [
+        pa.array(packets.time.view("M8[ns]"), TIMESTAMP),
+        pa.array(packets.ert.view("M8[ns]"), TIMESTAMP),
+        pa.array(packets.seq),
+        *(block.column(place) for place in node.columns),
+    ]
+    batch = pa.RecordBatch.from_arrays(columns, schema=container.schema)
+    if not container.per_apid:
+        decoded.batches.append((container.name, batch))
+        return
+    for apid in np.unique(packets.apid).tolist():
+        name = f"{container.name}_{apid}"
+        rows = np.flatnonzero(packets.apid == apid)
+        part = batch if len(rows) == len(batch) else batch.take(rows)
+        decoded.batches.append((name, part.replace_schema_metadata({"container": name})))

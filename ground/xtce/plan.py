@@ -1,0 +1,192 @@
+"""Compile XTCE declarations into a plan: for every container, where each parameter lies and what column it becomes.
+
+The containers stay the tree that they are: a packet is looked at from the root down (:mod:`ground.xtce.decode`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ground.errors import DefinitionError
+from ground.xtce.declarations import (
+    BinaryEncoding,
+    FloatEncoding,
+    Kind,
+    Limit,
+    Parameter,
+    ParameterType,
+    SequenceContainer,
+    SpaceSystem,
+    StringEncoding,
+)
+from ground.xtce.layout import RESERVED, Field, Layout, Variable
+from ground.xtce.restriction import Condition, names_one_apid, read_condition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TIMESTAMP = pa.timestamp("ns", "UTC")
+KEYS = tuple(map(pa.field, RESERVED, (TIMESTAMP, TIMESTAMP, pa.uint16())))
+"""The columns that every batch begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterInfo:
+    """What a user sees of a parameter. ``arrow_type``: of its column, in engineering values."""
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    labels: Mapping[int, str]
+    limits: tuple[Limit, ...]
+    arrow_type: pa.DataType
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPlan:
+    """A concrete container. ``parameters`` are in packet order, without the primary header's fields.
+
+    ``schema``: of its batches, see :func:`ground.xtce.decode.decode`. ``per_apid``: the definition doesn't tie it to
+    one APID, so its batches are named ``<name>_<apid>``.
+    """
+
+    name: str
+    description: str
+    parameters: tuple[ParameterInfo, ...]
+    schema: pa.Schema
+    per_apid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A container in the tree of inheritance.
+
+    ``container``: None where it is abstract. ``conditions``: what a packet of the parent has to meet. ``columns``: all
+    fields down from the root that become columns. ``segments``: the octets of the fixed part of every segment.
+    ``variables``: ``variables[i]`` follows segment i.
+    """
+
+    container: ContainerPlan | None
+    conditions: tuple[Condition, ...]
+    columns: tuple[Field, ...]
+    segments: tuple[int, ...]
+    variables: tuple[Variable, ...]
+    children: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled definition file. ``containers``: the concrete ones by name, in the order of the tree."""
+
+    root: Node
+    containers: Mapping[str, ContainerPlan]
+
+    @property
+    def limits(self) -> dict[str, dict[str, tuple[Limit, ...]]]:
+        """The static alarm ranges: container, then parameter; only those that have any."""
+        found = {
+            name: {info.name: info.limits for info in container.parameters if info.limits}
+            for name, container in self.containers.items()
+        }
+        return {name: limits for name, limits in found.items() if limits}
+
+
+def compile(system: SpaceSystem) -> Plan:  # noqa: A001  the verb of this module, always used as plan.compile
+    """The plan for ``system``.
+
+    Raises :class:`~ground.errors.DefinitionError` with the line where a restriction or a size refers to something that
+    the packet doesn't hold before it, where a field of variable size doesn't begin on an octet, or where names collide.
+    """
+    containers: dict[str, ContainerPlan] = {}
+    root = _Compiler(system, containers).node(system.root, Layout(system.path), apid_fixed=False)
+    for name, container in containers.items():
+        twin = next((other for other in containers if re.fullmatch(re.escape(name) + r"_\d+", other)), None)
+        if container.per_apid and twin:
+            raise DefinitionError(
+                f"the container {twin} could not be told from {name} of an APID; give it another name",
+                path=system.path,
+                line=system.containers[twin].line,
+            )
+    return Plan(root, containers)
+
+
+class _Compiler:
+    def __init__(self, system: SpaceSystem, containers: dict[str, ContainerPlan]) -> None:
+        self.system = system
+        self.containers = containers
+
+    def node(self, container: SequenceContainer, above: Layout, *, apid_fixed: bool) -> Node:
+        conditions = tuple(read_condition(comparison, above) for comparison in container.restriction)
+        apid_fixed |= any(names_one_apid(condition) for condition in conditions)
+        layout = above.copy()
+        for entry in container.entries:
+            layout.append(entry)
+        columns = tuple(field for field in layout.fields.values() if not field.in_primary_header)
+        plan = None
+        if not container.abstract:
+            plan = _container_plan(container, columns, per_apid=not apid_fixed)
+            self.containers[container.name] = plan
+        children = [child for child in self.system.containers.values() if child.base == container.name]
+        return Node(
+            container=plan,
+            conditions=conditions,
+            columns=columns,
+            segments=tuple((bits + 7) // 8 for bits in layout.bits),
+            variables=tuple(layout.variables),
+            children=tuple(self.node(child, layout, apid_fixed=apid_fixed) for child in children),
+        )
+
+
+def _container_plan(container: SequenceContainer, columns: tuple[Field, ...], *, per_apid: bool) -> ContainerPlan:
+    parameters = tuple(_info(field.parameter) for field in columns)
+    schema = pa.schema(
+        [*KEYS, *(pa.field(info.name, info.arrow_type, metadata=_metadata(info)) for info in parameters)],
+        metadata={"container": container.name},
+    )
+    return ContainerPlan(container.name, container.description, parameters, schema, per_apid)
+
+
+def _info(parameter: Parameter) -> ParameterInfo:
+    kind = parameter.type
+    return ParameterInfo(
+        parameter.name, kind.kind, kind.unit, parameter.description, kind.labels, kind.limits, arrow_type(kind)
+    )
+
+
+def _metadata(info: ParameterInfo) -> dict[str, str]:
+    labels = {str(code): label for code, label in info.labels.items()}
+    found = {"kind": info.kind, "unit": info.unit, "labels": json.dumps(labels, ensure_ascii=False) if labels else ""}
+    return {key: value for key, value in found.items() if value}
+
+
+def arrow_type(kind: ParameterType) -> pa.DataType:
+    """The type of the column with the engineering values of ``kind``."""
+    encoding = kind.encoding
+    if isinstance(encoding, StringEncoding):
+        return pa.string()
+    if isinstance(encoding, BinaryEncoding):
+        return pa.binary()
+    if kind.kind == "boolean":
+        return pa.bool_()
+    if kind.kind == "time":
+        return TIMESTAMP
+    if kind.calibrator is not None:
+        return pa.float64()
+    if isinstance(encoding, FloatEncoding):
+        return pa.float64() if encoding.bits == 64 else pa.float32()
+    if kind.kind == "float":
+        return pa.float64()
+    width = next(width for width in (8, 16, 32, 64) if encoding.bits <= width)
+    signed = encoding.signed == "twosComplement"
+    return {
+        8: (pa.uint8(), pa.int8()),
+        16: (pa.uint16(), pa.int16()),
+        32: (pa.uint32(), pa.int32()),
+        64: (pa.uint64(), pa.int64()),
+    }[width][signed]

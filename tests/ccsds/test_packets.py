@@ -1,0 +1,166 @@
+"""Reassembly on frames made here, bit by bit, and cut into blocks in every way."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ground.blocks import NO_TIME
+from ground.ccsds.frames import read_frames
+from ground.ccsds.packets import ChannelState, read_packets
+from ground.mission import load_mission
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ZONE = 32
+CHANGE5 = load_mission("change5")
+MISSION = replace(CHANGE5, link=replace(CHANGE5.link, length=16 + ZONE), channels={}, frame_time=CHANGE5.frame_time)
+
+
+def packet(apid: int, seq: int, octets: int) -> bytes:
+    body = bytes((apid + i) & 0xFF for i in range(octets))
+    return apid.to_bytes(2, "big") + (0xC000 | seq).to_bytes(2, "big") + (octets - 1).to_bytes(2, "big") + body
+
+
+def frames_of(packets: list[bytes], first_count: int = 0) -> NDArray[np.uint8]:
+    """AOS frames that carry the packets back to back; the last is filled up with one idle packet."""
+    stream = b"".join(packets)
+    starts = np.cumsum([0, *map(len, packets)]).tolist()
+    fill = -len(stream) % ZONE
+    if fill:
+        fill += ZONE if fill < 7 else 0
+        stream += packet(2047, 0, fill - 6)
+    frames = []
+    for i in range(len(stream) // ZONE):
+        inside = [s - i * ZONE for s in starts if i * ZONE <= s < (i + 1) * ZONE and s < len(stream)]
+        pointer = inside[0] if inside else 0x7FF
+        count = (first_count + i) & 0xFFFFFF
+        header = (1 << 14 | 91 << 6 | 1).to_bytes(2, "big") + count.to_bytes(3, "big") + b"\0"
+        insert = b"\0\0\0\0" + i.to_bytes(4, "little")
+        frames.append(header + insert + pointer.to_bytes(2, "big") + stream[i * ZONE : (i + 1) * ZONE])
+    return np.frombuffer(b"".join(frames), np.uint8).reshape(-1, 16 + ZONE)
+
+
+def reassemble(raw: NDArray[np.uint8], cuts: list[int]) -> tuple[list[bytes], tuple[int, int, int, int]]:
+    state, got, total = ChannelState(), [], np.zeros(4, int)
+    edges = sorted({0, len(raw), *(cut % (len(raw) + 1) for cut in cuts)})
+    for a, b in itertools.pairwise(edges):
+        frames, _ = read_frames(MISSION, raw[a:b], np.arange(a, b, dtype=np.int64))
+        packets, seen, state = read_packets(MISSION, frames, state)
+        total += [seen.frames, seen.gaps, seen.lost, seen.dropped]
+        got += [
+            packets.data[s : s + n].tobytes()
+            for s, n in zip(packets.start.tolist(), packets.length.tolist(), strict=True)
+        ]
+    return got, tuple(total.tolist())
+
+
+SIZES = st.lists(st.integers(1, 100), min_size=1, max_size=40)
+CUTS = st.lists(st.integers(0, 1000), max_size=8)
+
+
+@given(SIZES, CUTS, st.sampled_from([0, 5, 0xFFFFFD]))
+def test_every_packet_comes_back_however_the_frames_are_cut(sizes: list[int], cuts: list[int], count: int) -> None:
+    sent = [packet(i, i, size) for i, size in enumerate(sizes)]
+    raw = frames_of(sent, count)
+    got, seen = reassemble(raw, cuts)
+    assert [p for p in got if p[:2] != b"\x07\xff"] == sent
+    assert seen == (len(raw), 0, 0, 0)
+
+
+@given(SIZES, CUTS, st.data())
+def test_a_gap_costs_the_packets_that_it_touches_and_no_other(
+    sizes: list[int], cuts: list[int], data: st.DataObject
+) -> None:
+    sent = [packet(i, i, size) for i, size in enumerate(sizes)]
+    raw = frames_of(sent)
+    missing = data.draw(st.sets(st.integers(0, len(raw) - 1), max_size=5))
+    kept = [i for i in range(len(raw)) if i not in missing]
+    ends = np.cumsum([len(p) for p in sent])
+    touched = [set(range((e - len(p)) // ZONE, (e - 1) // ZONE + 1)) for p, e in zip(sent, ends.tolist(), strict=True)]
+    expected = [p for p, frames in zip(sent, touched, strict=True) if not frames & missing]
+    got, (frames, gaps, lost, _) = reassemble(raw[kept], cuts)
+    assert [p for p in got if p[:2] != b"\x07\xff"] == expected
+    inner = [i for i in missing if kept and kept[0] < i < kept[-1]]
+    assert (frames, lost) == (len(kept), len(inner))
+    assert gaps == sum(b - a > 1 for a, b in itertools.pairwise(kept))
+
+
+@settings(max_examples=200)
+@given(st.binary(min_size=0, max_size=20 * (16 + ZONE)), CUTS, st.booleans())
+def test_random_frames_never_raise_and_do_not_depend_on_the_cuts(octets: bytes, cuts: list[int], own: bool) -> None:
+    raw = np.frombuffer(octets[: len(octets) // (16 + ZONE) * (16 + ZONE)], np.uint8).reshape(-1, 16 + ZONE).copy()
+    if own:  # the mission's own header, so that the random part is pointers and packets
+        raw[:, 0], raw[:, 1] = 0x56, 0xC1
+        raw[:, 14] &= 0x07 if len(raw) % 2 else 0x00
+        raw[:, 2:4], raw[:, 4] = 0, np.cumsum(raw[:, 4] & 1)
+    assert reassemble(raw, cuts) == reassemble(raw, [])
+
+
+def test_only_idle_data_between_two_halves_of_a_packet_is_skipped() -> None:
+    raw = frames_of([packet(7, 1, 50)])
+    idle = raw[:1].copy()
+    idle[0, 14:16] = 0x07, 0xFE
+    joined = np.concatenate((raw[:1], idle, raw[1:]))
+    joined[:, 4] = np.arange(len(joined))
+    for cuts in ([], [1], [2], [1, 2]):
+        got, seen = reassemble(joined, cuts)
+        assert got[0] == packet(7, 1, 50)
+        assert seen == (len(joined), 0, 0, 0)
+
+
+def test_a_pointer_that_contradicts_the_length_drops_that_packet_only() -> None:
+    sent = [packet(1, 1, 20), packet(2, 2, 30), packet(3, 3, 30)]
+    raw = frames_of(sent).copy()
+    raw[0, 16 + 26 + 5] += 3  # the length of the second packet now reaches past the next pointer
+    got, (_, gaps, _, dropped) = reassemble(raw, [])
+    assert got[0] == sent[0]
+    assert sent[2] in got
+    assert sent[1] not in got
+    assert (gaps, dropped) == (0, 1)
+
+
+def test_packet_times_are_those_of_the_frame_in_which_it_began() -> None:
+    raw = frames_of([packet(1, 1, 40), packet(2, 2, 40)])
+    state, times, erts = ChannelState(), [], []
+    for i in range(len(raw)):
+        frames, _ = read_frames(MISSION, raw[i : i + 1], np.array([1000 + i], np.int64))
+        packets, _, state = read_packets(MISSION, frames, state)
+        times += packets.time.tolist()
+        erts += packets.ert.tolist()
+    assert CHANGE5.frame_time is not None
+    assert times == [CHANGE5.frame_time.epoch, CHANGE5.frame_time.epoch + 10**9, CHANGE5.frame_time.epoch + 2 * 10**9]
+    assert erts == [1000, 1001, 1002]
+
+
+def test_a_count_that_goes_back_is_a_gap_of_unknown_size() -> None:
+    raw = np.concatenate((frames_of([packet(1, 1, 26)] * 3, 100), frames_of([packet(1, 2, 26)] * 3, 50)))
+    _, (frames, gaps, lost, _) = reassemble(raw, [])
+    assert (frames, gaps, lost) == (6, 1, 0)
+
+
+def test_a_time_field_that_is_cut_off_gives_no_time() -> None:
+    danuri = load_mission("danuri")
+    clock = replace(danuri.packet_times[0], offset=210)
+    mission = replace(danuri, packet_times=(clock,))
+    raw = np.zeros((1, 220), np.uint8)
+    raw[0, :2] = 0x6E, 0xE1
+    raw[0, 8:14] = 0x02, 0xA1, 0xC0, 0x00, 0x00, 0xCD
+    frames, _ = read_frames(mission, raw, np.zeros(1, np.int64))
+    packets, _, _ = read_packets(mission, frames, ChannelState())
+    assert packets.time.tolist() == [NO_TIME]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_no_frames_leave_the_state_as_it_is(count: int) -> None:
+    frames, _ = read_frames(MISSION, frames_of([packet(1, 1, 200)])[:count], np.zeros(count, np.int64))
+    _, _, state = read_packets(MISSION, frames, ChannelState())
+    again, seen, after = read_packets(MISSION, frames.select(slice(0, 0)), state)
+    assert (after, len(again), seen.frames) == (state, 0, 0)

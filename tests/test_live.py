@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ground.live import ROWS, LiveStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FIELDS: list[pa.Field[Any]] = [
+    pa.field("time", pa.timestamp("ns", "UTC")),
+    pa.field("ert", pa.timestamp("ns", "UTC")),
+    pa.field("seq", pa.uint16()),
+    pa.field("volts", pa.float32()),
+    pa.field("mode", pa.uint8(), metadata={b"kind": b"enumeration"}),
+]
+SCHEMA = pa.schema(FIELDS, {b"container": b"Power"})
+
+
+class Peer:
+    """A subscriber that decodes what it is sent, as the browser does."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, pa.Schema] = {}
+        self.seen: list[tuple[dict[str, str], pa.RecordBatch]] = []
+        self.retained: list[str] = []
+
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int, retain: bool, user_properties: Sequence[tuple[str, str]]
+    ) -> None:
+        properties = dict(user_properties)
+        if "schema/" in topic:
+            assert retain
+            self.retained.append(topic)
+            self.schemas[properties["schema_id"]] = pa.ipc.read_schema(pa.py_buffer(payload))
+        else:
+            assert not retain
+            assert topic == "live/luna26/Power"
+            schema = self.schemas[properties["schema_id"]]
+            self.seen.append((properties, pa.ipc.read_record_batch(pa.py_buffer(payload), schema)))
+
+
+def rows(volts: list[float], mode: list[int]) -> pa.RecordBatch:
+    n = len(volts)
+    time = pa.array(np.arange(n), pa.timestamp("ns", "UTC"))
+    columns: list[pa.Array[Any]] = [
+        time,
+        time,
+        pa.array(range(n), pa.uint16()),
+        pa.array(volts, pa.float32()),
+        pa.array(mode, pa.uint8()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+async def test_few_rows_go_as_they_are_and_positions_join() -> None:
+    peer = Peer()
+    live = LiveStream(peer.publish, position=7)
+    live.add("luna26", "Power", rows([1, 2], [0, 0]))
+    live.add("luna26", "Power", rows([3], [0]))
+    assert await live.flush(9) == 1
+    assert await live.flush(10) == 0
+    live.add("luna26", "Power", rows([4], [1]))
+    await live.flush(12)
+    (first, a), (second, b) = peer.seen
+    assert a.column("volts").to_pylist() == [1, 2, 3]
+    assert b.column("volts").to_pylist() == [4]
+    assert [(p["from"], p["to"], p["kind"]) for p in (first, second)] == [("7", "9", "raw"), ("9", "12", "raw")]
+    assert peer.retained == ["schema/luna26/Power"]
+
+
+async def test_many_rows_become_a_summary_after_their_changes_of_state() -> None:
+    peer = Peer()
+    live = LiveStream(peer.publish)
+    volts = np.sin(np.arange(ROWS * 3)).astype(np.float32)
+    mode = [0] * 50 + [2] * 20 + [1] * (ROWS * 3 - 70)
+    live.add("luna26", "Power", rows(volts.tolist(), mode))
+    await live.flush(5)
+    (changes, changed), (summary, one) = peer.seen
+    assert (changes["kind"], changed.column("mode").to_pylist()) == ("raw", [2, 1])
+    assert (summary["kind"], one.num_rows) == ("summary", 1)
+    row = {name: one.column(name)[0].as_py() for name in one.schema.names[2:]}
+    assert (row["count"], row["volts"], row["volts|min"], row["volts|max"]) == (
+        len(volts),
+        volts[-1],
+        volts.min(),
+        volts.max(),
+    )
+    assert row["seq"] == len(volts) - 1
+    assert [(p["from"], p["to"]) for p, _ in peer.seen] == [("0", "5"), ("5", "5")]
+    live.add("luna26", "Power", rows([1.0] * (ROWS + 1), [1] * (ROWS + 1)))
+    await live.flush(6)
+    assert [p["kind"] for p, _ in peer.seen[2:]] == ["summary"]
+    assert len(peer.retained) == 2
