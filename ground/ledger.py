@@ -106,6 +106,7 @@ class MissionLedger:
                 "undecoded": dict(self.undecoded),
             },
             "missing": self.missing,
+            "balanced": self.balanced(),
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -30,7 +30,13 @@ class Publish(Protocol):
     """How a message leaves: the MQTT client's own publish, or a test's."""
 
     async def __call__(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, user_properties: Sequence[tuple[str, str]]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        properties: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Send one message."""
         ...
@@ -49,11 +55,15 @@ class _Container:
 class LiveStream:
     """Collects batches between two publications. ``prefix`` (empty, or ending in /) sets a replay's topics apart."""
 
-    def __init__(self, publish: Publish, *, prefix: str = "", position: int = 0) -> None:
+    def __init__(self, publish: Publish, *, prefix: str = "") -> None:
         self._publish = publish
         self._prefix = prefix
-        self._start = position
+        self._start = 0
         self._waiting: dict[tuple[str, str], _Container] = {}
+
+    def begin(self, position: int) -> None:
+        """Processing starts at ``position``: nothing before it goes out here."""
+        self._start = position
 
     def add(self, mission: str, container: str, batch: pa.RecordBatch) -> None:
         """Take a batch of a real-time channel; nothing is sent before :meth:`flush`."""
@@ -62,23 +72,21 @@ class LiveStream:
 
     async def flush(self, position: int) -> int:
         """Publish what waits; ``position`` is how far the recording has been processed. Returns batches sent."""
+        # Taken out before the first await: what is added meanwhile lies beyond ``position``.
+        ready = []
+        for key, entry in self._waiting.items():
+            if entry.batches:
+                ready.append((key, entry, entry.batches))
+                entry.batches = []
         sent = 0
-        for (mission, container), entry in self._waiting.items():
-            if not entry.batches:
-                continue
-            rows = pa.Table.from_batches(entry.batches).combine_chunks().to_batches()[0]
-            entry.batches.clear()
+        for (mission, container), entry, batches in ready:
+            rows = pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
             for kind, batch in _to_show(rows, entry.last):
                 schema_id = await self._announce(mission, container, kind, batch.schema, entry)
-                properties = [
-                    ("schema_id", schema_id),
-                    ("from", str(entry.published)),
-                    ("to", str(position)),
-                    ("kind", kind),
-                ]
+                properties = [("schema_id", schema_id), ("from", str(entry.published)), ("to", str(position))]
                 topic = f"{self._prefix}live/{mission}/{container}"
                 payload = batch.serialize().to_pybytes()
-                await self._publish(topic, payload, qos=0, retain=False, user_properties=properties)
+                await self._publish(topic, payload, qos=0, retain=False, properties=[*properties, ("kind", kind)])
                 entry.published = position
                 sent += 1
             entry.last = rows.slice(rows.num_rows - 1)
@@ -90,7 +98,7 @@ class LiveStream:
         schema_id = f"{zlib.crc32(octets):08x}"
         if entry.announced.get(kind) != schema_id:
             topic = f"{self._prefix}schema/{mission}/{container}" + ("/summary" if kind == "summary" else "")
-            await self._publish(topic, octets, qos=1, retain=True, user_properties=[("schema_id", schema_id)])
+            await self._publish(topic, octets, qos=1, retain=True, properties=[("schema_id", schema_id)])
             entry.announced[kind] = schema_id
         return schema_id
 

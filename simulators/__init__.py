@@ -1,0 +1,1 @@
+"""Simulated spacecraft and ground stations that speak the real link."""

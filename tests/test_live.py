@@ -29,18 +29,24 @@ class Peer:
         self.retained: list[str] = []
 
     async def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, user_properties: Sequence[tuple[str, str]]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        properties: Sequence[tuple[str, str]] = (),
     ) -> None:
-        properties = dict(user_properties)
+        about = dict(properties)
         if "schema/" in topic:
             assert retain
             self.retained.append(topic)
-            self.schemas[properties["schema_id"]] = pa.ipc.read_schema(pa.py_buffer(payload))
+            self.schemas[about["schema_id"]] = pa.ipc.read_schema(pa.py_buffer(payload))
         else:
             assert not retain
             assert topic == "live/luna26/Power"
-            schema = self.schemas[properties["schema_id"]]
-            self.seen.append((properties, pa.ipc.read_record_batch(pa.py_buffer(payload), schema)))
+            schema = self.schemas[about["schema_id"]]
+            self.seen.append((about, pa.ipc.read_record_batch(pa.py_buffer(payload), schema)))
 
 
 def rows(volts: list[float], mode: list[int]) -> pa.RecordBatch:
@@ -58,7 +64,8 @@ def rows(volts: list[float], mode: list[int]) -> pa.RecordBatch:
 
 async def test_few_rows_go_as_they_are_and_positions_join() -> None:
     peer = Peer()
-    live = LiveStream(peer.publish, position=7)
+    live = LiveStream(peer.publish)
+    live.begin(7)
     live.add("luna26", "Power", rows([1, 2], [0, 0]))
     live.add("luna26", "Power", rows([3], [0]))
     assert await live.flush(9) == 1
@@ -95,3 +102,23 @@ async def test_many_rows_become_a_summary_after_their_changes_of_state() -> None
     await live.flush(6)
     assert [p["kind"] for p, _ in peer.seen[2:]] == ["summary"]
     assert len(peer.retained) == 2
+
+
+async def test_what_is_added_while_a_flush_is_under_way_goes_with_the_next() -> None:
+    peer = Peer()
+    live = LiveStream(peer.publish)
+    publish = peer.publish
+
+    async def slow(topic: str, payload: bytes, **options: Any) -> None:
+        if topic.startswith("schema/"):
+            live.add("luna26", "Other", rows([9], [0]))
+            live.add("luna26", "Power", rows([2], [0]))
+        await publish(topic, payload, **options)
+
+    live._publish = slow
+    live.add("luna26", "Power", rows([1], [0]))
+    assert await live.flush(3) == 1
+    live._waiting.pop(("luna26", "Other"))
+    assert await live.flush(4) == 1
+    assert [b.column("volts").to_pylist() for _, b in peer.seen] == [[1], [2]]
+    assert [(p["from"], p["to"]) for p, _ in peer.seen] == [("0", "3"), ("3", "4")]

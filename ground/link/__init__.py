@@ -1,0 +1,1 @@
+"""The MQTT link: topics, the client of the hot path, the embedded broker."""

@@ -1,0 +1,1 @@
+"""The recording: write-ahead log, recorded pass and replay source in one."""

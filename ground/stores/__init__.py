@@ -1,7 +1,7 @@
 """The contract between the pipeline, the dashboard and a telemetry database.
 
-A store keeps rows and the checkpoint that says which recorded messages they came from. It is handed decoded Arrow record
-batches, never samples. One contract suite (``tests/stores``) runs on every implementation.
+A store keeps rows and the checkpoint that says which recorded messages they came from. It is handed decoded Arrow
+record batches, never samples. One contract suite (``tests/stores``) runs on every implementation.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Count:
 class History:
     """What a plot or a table needs of a time window.
 
-    ``table``: Arrow long table ordered by parameter, then time, with the columns
+    ``table``: Arrow long table, one parameter after another, each ordered by time (then seq), with the columns
 
     ======== ==================== ============================================================================
     column   type                 content
@@ -66,8 +66,8 @@ class History:
     last     float64              last value in the bucket; a boolean is 0 or 1, an enumeration its integer code
     text     string               the last value exactly, for what float64 cannot carry: text, 64-bit integers,
                                   base64 of binary; null otherwise
-    changes  int64                places in the bucket where the value differs from the one before it, for
-                                  enumerations, booleans and text; null otherwise
+    changes  int64                places in the bucket where the value differs from the one before it in the
+                                  window, for enumerations, booleans and text; null otherwise
     raw      bool                 the row is one sample, not a bucket
     ======== ==================== ============================================================================
 
@@ -117,7 +117,10 @@ class Store(Protocol):
         ...
 
     async def rows(self, mission: str, container: str, start: int, stop: int) -> pa.Table:
-        """Every row of a container in the window exactly as it was stored, ordered by time, then seq."""
+        """Every row of a container in the window exactly as it was stored, ordered by time, then seq.
+
+        A container that isn't stored has no rows and the identity's columns only.
+        """
         ...
 
     async def close(self) -> None:

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from ground.blocks import NO_TIME
 from ground.xtce.calibrate import absolute_time, calibrate
 from ground.xtce.declarations import BinaryEncoding, FloatEncoding, IntegerEncoding, StringEncoding
-from ground.xtce.extract import Numbers, read_number, shift_octets
-from ground.xtce.plan import TIMESTAMP, Node, Plan, arrow_type
+from ground.xtce.extract import Numbers, read_numbers, shift_octets, take_rows
+from ground.xtce.layout import TIMESTAMP, Field
 from ground.xtce.text import binary_column, string_column
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from ground.blocks import Octets, Packets
-    from ground.xtce.layout import Field
+    from ground.xtce.plan import Node, Plan
     from ground.xtce.restriction import Condition
 
 _OPERATORS = {
@@ -50,7 +53,8 @@ class Decoded:
     undecoded: dict[str, int] = field(default_factory=dict)
     apids: dict[str, Counter[int]] = field(default_factory=dict)
 
-    def _drop(self, reason: str, packets: Packets) -> None:
+    def drop(self, reason: str, packets: Packets) -> None:
+        """Count ``packets`` as undecoded."""
         if len(packets):
             self.undecoded[reason] = self.undecoded.get(reason, 0) + len(packets)
             self.apids.setdefault(reason, Counter()).update(packets.apid.tolist())
@@ -94,38 +98,25 @@ class _Block:
         """The first ``octets`` of a segment, uint8 (n, octets): a view where the packets lie at equal distances."""
         window = self._windows.get(number)
         if window is None or window.shape[1] < octets:
-            window = self._windows[number] = _rows(self.packets.data, self.origins[number], octets)
+            window = self._windows[number] = take_rows(self.packets.data, self.origins[number], octets)
         return window
 
-    def raw(self, place: Field) -> Numbers:
+    def numbers(self, place: Field, count: int = 1) -> Numbers:
+        """The raw values of ``count`` fields from ``place`` on, (count, n)."""
         encoding = place.parameter.type.encoding
         assert isinstance(encoding, IntegerEncoding | FloatEncoding)
-        octets = self.segment(place.segment, (place.bit + encoding.bits + 7) // 8)
-        return read_number(octets, place.bit, encoding)
+        octets = self.segment(place.segment, (place.bit + count * encoding.bits + 7) // 8)
+        return read_numbers(octets, place.bit, encoding, count)
 
-    def engineering(self, place: Field) -> tuple[Numbers, NDArray[np.bool_] | None]:
-        """The values of a number or boolean and the rows without one."""
-        kind, raw = place.parameter.type, self.raw(place)
-        if kind.calibrator is not None:
-            return calibrate(kind.calibrator, raw)
-        if kind.kind == "boolean":
-            return raw != 0, None
-        if kind.kind == "float" and isinstance(kind.encoding, IntegerEncoding):
-            return raw.astype(np.float64), None
-        return raw, None
-
-    def column(self, place: Field) -> pa.Array[Any]:
-        kind = place.parameter.type
-        encoding = kind.encoding
-        if isinstance(encoding, StringEncoding | BinaryEncoding):
-            data, start, size = self._buffers(place, encoding)
-            if isinstance(encoding, StringEncoding):
-                return string_column(data, start, size, encoding)
-            return binary_column(data, start, size)
-        if kind.tick is not None:
-            return pa.array(absolute_time(self.raw(place), kind.tick, kind.epoch).view("M8[ns]"), TIMESTAMP)
-        values, missing = self.engineering(place)
-        return pa.array(values, arrow_type(kind), mask=missing)
+    def columns(self, run: tuple[Field, ...]) -> Iterator[pa.Array[Any]]:
+        """The columns of a run of fields, one by one."""
+        encoding = run[0].parameter.type.encoding
+        if isinstance(encoding, IntegerEncoding | FloatEncoding):
+            yield from map(_column, run, self.numbers(run[0], len(run)))
+        elif isinstance(encoding, StringEncoding):
+            yield string_column(*self._buffers(run[0], encoding), encoding)
+        else:
+            yield binary_column(*self._buffers(run[0], encoding))
 
     def _buffers(
         self, place: Field, encoding: StringEncoding | BinaryEncoding
@@ -143,13 +134,29 @@ class _Block:
         return octets.reshape(-1), np.arange(len(self)) * width, size
 
 
-def _rows(data: Octets, start: NDArray[np.int64], octets: int) -> Octets:
-    """``data[start[i] : start[i] + octets]`` as row i."""
-    windows = np.lib.stride_tricks.sliding_window_view(data, octets)
-    step = int(start[1] - start[0]) if len(start) > 1 else 1
-    if step > 0 and (np.diff(start) == step).all():
-        return windows[start[0] : start[-1] + 1 : step]
-    return windows[start]
+def _column(place: Field, raw: Numbers) -> pa.Array[Any]:
+    kind = place.parameter.type
+    if kind.tick is not None:
+        return _timestamps(absolute_time(raw, kind.tick, kind.epoch))
+    values, missing = _engineering(place, raw)
+    return pa.array(values, place.arrow_type, mask=missing)
+
+
+def _engineering(place: Field, raw: Numbers) -> tuple[Numbers, NDArray[np.bool_] | None]:
+    """The engineering values (n,) of a number or boolean, and the rows without one."""
+    kind = place.parameter.type
+    if kind.calibrator is not None:
+        return calibrate(kind.calibrator, raw)
+    if kind.kind == "boolean":
+        return raw != 0, None
+    if kind.kind == "float" and isinstance(kind.encoding, IntegerEncoding):
+        return raw.astype(np.float64), None
+    return raw, None
+
+
+def _timestamps(nanoseconds: NDArray[np.int64]) -> pa.Array[Any]:
+    missing = nanoseconds == NO_TIME
+    return pa.array(nanoseconds, pa.int64(), mask=missing if missing.any() else None).view(TIMESTAMP)
 
 
 def _descend(node: Node, block: _Block, decoded: Decoded) -> None:
@@ -159,10 +166,10 @@ def _descend(node: Node, block: _Block, decoded: Decoded) -> None:
     matches = [_matches(child.conditions, block) for child in node.children]
     number = np.sum(matches, axis=0) if matches else np.zeros(len(block), np.int64)
     if (number > 1).any():
-        decoded._drop("ambiguous", block.packets.select(number > 1))
+        decoded.drop("ambiguous", block.packets.select(number > 1))
     ended = block.select(number == 0)
     if node.container is None:
-        decoded._drop("no container", ended.packets)
+        decoded.drop("no container", ended.packets)
     elif len(ended):
         _emit(node, ended, decoded)
     for child, rows in zip(node.children, matches, strict=True):
@@ -178,13 +185,13 @@ def _fit(node: Node, block: _Block, decoded: Decoded) -> _Block:
         end = block.packets.start + block.packets.length
         fits = block.origins[number] + node.segments[number] <= end
         if not fits.all():
-            decoded._drop("too short", block.packets.select(~fits))
+            decoded.drop("too short", block.packets.select(~fits))
             block = block.select(fits)
         if number == len(node.variables) or not len(block):
             return block
         variable = node.variables[number]
-        size = (variable.size.bits + variable.size.slope * block.raw(variable.reference).astype(np.int64)) // 8
-        # A size below nothing, or one that could overflow, is as wrong as one that reaches beyond the packet.
+        size = (variable.size.bits + variable.size.slope * block.numbers(variable.reference)[0].astype(np.int64)) // 8
+        # A size below nothing is as wrong as one that reaches beyond the packet.
         size = np.where(size < 0, len(block.packets.data) + 1, size)
         block = _Block(block.packets, [*block.origins, block.origins[number] + variable.field.bit // 8 + size])
 
@@ -192,14 +199,16 @@ def _fit(node: Node, block: _Block, decoded: Decoded) -> _Block:
 def _matches(conditions: tuple[Condition, ...], block: _Block) -> NDArray[np.bool_]:
     rows = np.ones(len(block), np.bool_)
     for condition in conditions:
+        values = block.numbers(condition.field)[0]
         if isinstance(condition.value, tuple):
-            found = np.isin(block.raw(condition.field), condition.value)
+            found = np.isin(values, condition.value)
             rows &= found if condition.operator == "==" else ~found
-        else:
-            values: Any = block.raw(condition.field) if condition.raw else block.engineering(condition.field)[0]
-            if values.dtype == np.float32:  # numpy would round the other side to float32
-                values = values.astype(np.float64)
-            rows &= _OPERATORS[condition.operator](values, condition.value)
+            continue
+        if not condition.raw:
+            values, _ = _engineering(condition.field, values)
+        if values.dtype == np.float32:  # numpy would round the other side to float32
+            values = values.astype(np.float64)
+        rows &= _OPERATORS[condition.operator](values, condition.value)
     return rows
 
 
@@ -210,10 +219,10 @@ def _emit(node: Node, block: _Block, decoded: Decoded) -> None:
         if octets:
             block.segment(number, octets)
     columns: list[pa.Array[Any]] = [
-        pa.array(packets.time.view("M8[ns]"), TIMESTAMP),
-        pa.array(packets.ert.view("M8[ns]"), TIMESTAMP),
+        _timestamps(packets.time),
+        _timestamps(packets.ert),
         pa.array(packets.seq),
-        *(block.column(place) for place in node.columns),
+        *(column for run in node.runs for column in block.columns(run)),
     ]
     batch = pa.RecordBatch.from_arrays(columns, schema=container.schema)
     if not container.per_apid:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,32 +20,56 @@ if TYPE_CHECKING:
 Numbers: TypeAlias = "NDArray[Any]"
 
 
-def read_number(octets: Octets, bit: int, encoding: IntegerEncoding | FloatEncoding) -> Numbers:
-    """The raw values (n,) at ``bit``, counted from the most significant bit of a row's first octet.
+def take_rows(data: Octets, start: NDArray[np.int64], width: int) -> Octets:
+    """``data[start[i] : start[i] + width]`` as row i, uint8 (n, width); a view where the rows lie at equal distances.
 
-    Integers come in the smallest dtype that holds ``encoding.bits``, signed or unsigned; floats as float64, or float32
-    where the encoding has 16 or 32 bits. A float's bits are kept, those of NaN too.
+    n and ``width`` are at least 1; ``data`` is contiguous.
     """
-    if isinstance(encoding, IntegerEncoding):
-        return _read_integer(octets, bit, encoding)
-    unsigned = _read_integer(octets, bit, IntegerEncoding(encoding.bits, little_endian=encoding.little_endian))
-    values = unsigned.view(f"f{encoding.bits // 8}")
-    return values.astype(np.float32) if encoding.bits == 16 else values
+    step = int(start[1] - start[0]) if len(start) > 1 else 1
+    if step > 0 and (start[1:] - start[:-1] == step).all():
+        return np.ndarray((len(start), width), np.uint8, data, int(start[0]), (step, 1))
+    everywhere: Octets = np.ndarray((len(data) - width + 1, width), np.uint8, data, 0, (1, 1))
+    return everywhere[start]
 
 
-def _read_integer(octets: Octets, bit: int, encoding: IntegerEncoding) -> Numbers:
+def read_numbers(octets: Octets, bit: int, encoding: IntegerEncoding | FloatEncoding, count: int = 1) -> Numbers:
+    """The raw values of ``count`` numbers, one behind the other from ``bit`` on: (count, n), a number in each row.
+
+    ``bit`` counts from the most significant bit of an octet row's beginning. Integers come in the smallest dtype that
+    holds ``encoding.bits``, signed or unsigned; floats as float64, or float32 where the encoding has 16 or 32 bits. A
+    float's bits are kept, those of NaN too.
+    """
     first, skip = divmod(bit, 8)
-    bits, signed = encoding.bits, encoding.signed == "twosComplement"
-    width = next(width for width in (8, 16, 32, 64) if bits <= width)
-    native = np.dtype(f"{'i' if signed else 'u'}{width // 8}")
-    if skip == 0 and bits == width:
-        stored = native.newbyteorder("<" if encoding.little_endian else ">")
-        return octets[:, first : first + width // 8].view(stored)[:, 0].astype(native)
-    value = _unsigned(octets, first, skip, bits)
-    spare = np.uint64(64 - bits)
+    stored, native = _dtypes(encoding)
+    if skip == 0 and stored is not None:
+        numbers = np.empty((count, len(octets)), native)
+        numbers[:] = octets[:, first : first + count * stored.itemsize].view(stored).T
+        return numbers
+    return np.stack([_read_bits(octets, bit + i * encoding.bits, encoding) for i in range(count)])
+
+
+@cache
+def _dtypes(encoding: IntegerEncoding | FloatEncoding) -> tuple[np.dtype[Any] | None, np.dtype[Any]]:
+    """The dtype that an encoding has in octets, None where numpy has none, and that of its raw values."""
+    width = next(width for width in (8, 16, 32, 64) if encoding.bits <= width)
+    if isinstance(encoding, FloatEncoding):
+        letter, native = "f", np.dtype(f"f{max(width // 8, 4)}")
+    else:
+        letter = "i" if encoding.signed == "twosComplement" else "u"
+        native = np.dtype(f"{letter}{width // 8}")
+    order = "<" if encoding.little_endian else ">"
+    return np.dtype(f"{order}{letter}{width // 8}") if encoding.bits == width else None, native
+
+
+def _read_bits(octets: Octets, bit: int, encoding: IntegerEncoding | FloatEncoding) -> Numbers:
+    value = _unsigned(octets, *divmod(bit, 8), encoding.bits)
+    _, native = _dtypes(encoding)
+    spare = np.uint64(64 - encoding.bits)
     if encoding.little_endian:
         value = value.byteswap() >> spare
-    if signed:
+    if isinstance(encoding, FloatEncoding):
+        return value.astype(f"u{encoding.bits // 8}").view(f"f{encoding.bits // 8}").astype(native)
+    if encoding.signed == "twosComplement":
         return ((value << spare).view(np.int64) >> np.int64(spare)).astype(native)
     return value.astype(native)
 

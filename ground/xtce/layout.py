@@ -8,30 +8,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from ground.errors import DefinitionError
 from ground.xtce.declarations import (
+    BinaryEncoding,
     Comparison,
     Entry,
     FloatEncoding,
     IntegerEncoding,
     Parameter,
+    ParameterType,
     SequenceContainer,
     Size,
+    StringEncoding,
 )
 
 RESERVED = ("time", "ert", "seq")
 """The columns that every batch begins with; no parameter may have their names."""
 
+TIMESTAMP = pa.timestamp("ns", "UTC")
 _PRIMARY_HEADER_BITS = 48  # CCSDS 133.0-B-2, 4.1.3
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A parameter at ``bit``, counted from the beginning of ``segment`` (0 begins at the packet's first bit)."""
+    """A parameter at ``bit``, counted from the beginning of ``segment`` (0 begins at the packet's first bit).
+
+    ``arrow_type``: of the column with its engineering values.
+    """
 
     parameter: Parameter
     segment: int
     bit: int
+    arrow_type: pa.DataType
 
     @property
     def in_primary_header(self) -> bool:
@@ -74,7 +84,7 @@ class Layout:
         parameter, encoding = entry.parameter, entry.parameter.type.encoding
         if parameter.name in self.fields:
             raise self.error(f"the parameter {parameter.name} comes twice in one packet; give each place a name", entry)
-        field = Field(parameter, len(self.bits) - 1, self.bits[-1])
+        field = Field(parameter, len(self.bits) - 1, self.bits[-1], _arrow_type(parameter.type))
         if isinstance(encoding, IntegerEncoding | FloatEncoding):
             self.bits[-1] += encoding.bits
         elif encoding.size.parameter is None:
@@ -114,3 +124,29 @@ class Layout:
     def error(self, message: str, entry: Entry | Comparison | SequenceContainer) -> DefinitionError:
         """An error at ``entry``, to be raised."""
         return DefinitionError(message, path=self.path, line=entry.line)
+
+
+def _arrow_type(kind: ParameterType) -> pa.DataType:
+    encoding = kind.encoding
+    if isinstance(encoding, StringEncoding):
+        return pa.string()
+    if isinstance(encoding, BinaryEncoding):
+        return pa.binary()
+    if kind.kind == "boolean":
+        return pa.bool_()
+    if kind.kind == "time":
+        return TIMESTAMP
+    if kind.calibrator is not None:
+        return pa.float64()
+    if isinstance(encoding, FloatEncoding):
+        return pa.float64() if encoding.bits == 64 else pa.float32()
+    if kind.kind == "float":
+        return pa.float64()
+    width = next(width for width in (8, 16, 32, 64) if encoding.bits <= width)
+    signed = encoding.signed == "twosComplement"
+    return {
+        8: (pa.uint8(), pa.int8()),
+        16: (pa.uint16(), pa.int16()),
+        32: (pa.uint32(), pa.int32()),
+        64: (pa.uint64(), pa.int64()),
+    }[width][signed]

@@ -14,23 +14,19 @@ import pyarrow as pa
 
 from ground.errors import DefinitionError
 from ground.xtce.declarations import (
-    BinaryEncoding,
     FloatEncoding,
+    IntegerEncoding,
     Kind,
     Limit,
-    Parameter,
-    ParameterType,
     SequenceContainer,
     SpaceSystem,
-    StringEncoding,
 )
-from ground.xtce.layout import RESERVED, Field, Layout, Variable
+from ground.xtce.layout import RESERVED, TIMESTAMP, Field, Layout, Variable
 from ground.xtce.restriction import Condition, names_one_apid, read_condition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-TIMESTAMP = pa.timestamp("ns", "UTC")
 KEYS = tuple(map(pa.field, RESERVED, (TIMESTAMP, TIMESTAMP, pa.uint16())))
 """The columns that every batch begins with."""
 
@@ -67,14 +63,14 @@ class ContainerPlan:
 class Node:
     """A container in the tree of inheritance.
 
-    ``container``: None where it is abstract. ``conditions``: what a packet of the parent has to meet. ``columns``: all
-    fields down from the root that become columns. ``segments``: the octets of the fixed part of every segment.
-    ``variables``: ``variables[i]`` follows segment i.
+    ``container``: None where it is abstract. ``conditions``: what a packet of the parent has to meet. ``runs``: all
+    fields down from the root that become columns; those of a run are read at once. ``segments``: octets of the fixed
+    part of every segment. ``variables``: ``variables[i]`` follows segment i.
     """
 
     container: ContainerPlan | None
     conditions: tuple[Condition, ...]
-    columns: tuple[Field, ...]
+    runs: tuple[tuple[Field, ...], ...]
     segments: tuple[int, ...]
     variables: tuple[Variable, ...]
     children: tuple[Node, ...]
@@ -136,15 +132,32 @@ class _Compiler:
         return Node(
             container=plan,
             conditions=conditions,
-            columns=columns,
+            runs=tuple(_runs(columns)),
             segments=tuple((bits + 7) // 8 for bits in layout.bits),
             variables=tuple(layout.variables),
             children=tuple(self.node(child, layout, apid_fixed=apid_fixed) for child in children),
         )
 
 
+def _runs(columns: tuple[Field, ...]) -> Iterator[tuple[Field, ...]]:
+    """``columns`` cut where a number doesn't follow directly on one of the same encoding."""
+    run: list[Field] = []
+    for field in columns:
+        encoding = field.parameter.type.encoding
+        if run and not (
+            isinstance(encoding, IntegerEncoding | FloatEncoding)
+            and encoding == run[0].parameter.type.encoding
+            and (field.segment, field.bit) == (run[-1].segment, run[-1].bit + encoding.bits)
+        ):
+            yield tuple(run)
+            run = []
+        run.append(field)
+    if run:
+        yield tuple(run)
+
+
 def _container_plan(container: SequenceContainer, columns: tuple[Field, ...], *, per_apid: bool) -> ContainerPlan:
-    parameters = tuple(_info(field.parameter) for field in columns)
+    parameters = tuple(_info(field) for field in columns)
     schema = pa.schema(
         [*KEYS, *(pa.field(info.name, info.arrow_type, metadata=_metadata(info)) for info in parameters)],
         metadata={"container": container.name},
@@ -152,10 +165,10 @@ def _container_plan(container: SequenceContainer, columns: tuple[Field, ...], *,
     return ContainerPlan(container.name, container.description, parameters, schema, per_apid)
 
 
-def _info(parameter: Parameter) -> ParameterInfo:
-    kind = parameter.type
+def _info(field: Field) -> ParameterInfo:
+    parameter, kind = field.parameter, field.parameter.type
     return ParameterInfo(
-        parameter.name, kind.kind, kind.unit, parameter.description, kind.labels, kind.limits, arrow_type(kind)
+        parameter.name, kind.kind, kind.unit, parameter.description, kind.labels, kind.limits, field.arrow_type
     )
 
 
@@ -163,30 +176,3 @@ def _metadata(info: ParameterInfo) -> dict[str, str]:
     labels = {str(code): label for code, label in info.labels.items()}
     found = {"kind": info.kind, "unit": info.unit, "labels": json.dumps(labels, ensure_ascii=False) if labels else ""}
     return {key: value for key, value in found.items() if value}
-
-
-def arrow_type(kind: ParameterType) -> pa.DataType:
-    """The type of the column with the engineering values of ``kind``."""
-    encoding = kind.encoding
-    if isinstance(encoding, StringEncoding):
-        return pa.string()
-    if isinstance(encoding, BinaryEncoding):
-        return pa.binary()
-    if kind.kind == "boolean":
-        return pa.bool_()
-    if kind.kind == "time":
-        return TIMESTAMP
-    if kind.calibrator is not None:
-        return pa.float64()
-    if isinstance(encoding, FloatEncoding):
-        return pa.float64() if encoding.bits == 64 else pa.float32()
-    if kind.kind == "float":
-        return pa.float64()
-    width = next(width for width in (8, 16, 32, 64) if encoding.bits <= width)
-    signed = encoding.signed == "twosComplement"
-    return {
-        8: (pa.uint8(), pa.int8()),
-        16: (pa.uint16(), pa.int16()),
-        32: (pa.uint32(), pa.int32()),
-        64: (pa.uint64(), pa.int64()),
-    }[width][signed]

@@ -1,7 +1,9 @@
 """Read an XTCE definition file into :mod:`ground.xtce.declarations`.
 
-The part of XTCE that is understood also loads, with the same meaning, in space-packet-parser 6.2 and Yamcs 5.12. All
-else is refused with its name and line: a definition that is half understood decodes to nonsense.
+The part of XTCE that is understood also loads in space-packet-parser 6.2 and Yamcs 5.12. All else is refused with its
+name and line: a definition that is half understood decodes to nonsense. Readers differ in two things that a file had
+better not use: a container that is based on another without a restriction (Yamcs ignores it; here it always applies), and
+the LeadingSize of a string (bits here and in space-packet-parser, which is the oracle of the tests).
 """
 
 from __future__ import annotations
@@ -122,7 +124,8 @@ class _Draft:
         self.name = _named(element)
         self.abstract = element.flag("abstract", default=False)
         self.description = element.description()
-        self.base, self.restriction = _base(element)
+        self.base_element = element.child("BaseContainer")
+        self.base, self.restriction = _base(self.base_element)
         entry_list = element.need("EntryList")
         self.entries = [
             (kind, entry.text(f"{kind}Ref"), entry)
@@ -135,8 +138,7 @@ class _Draft:
         element.done()
 
 
-def _base(element: Element) -> tuple[str | None, tuple[Comparison, ...]]:
-    base = element.child("BaseContainer")
+def _base(base: Element | None) -> tuple[str | None, tuple[Comparison, ...]]:
     if base is None:
         return None, ()
     reference = base.text("containerRef")
@@ -225,10 +227,10 @@ def _containers(container_set: Element, parameters: dict[str, Parameter]) -> dic
 def _check_ancestry(draft: _Draft, drafts: dict[str, _Draft]) -> None:
     seen = {draft.name}
     ancestor = draft
-    while ancestor.base is not None:
+    while ancestor.base is not None and ancestor.base_element is not None:
         if ancestor.base not in drafts:
-            raise ancestor.element.error(f"the base container {ancestor.base!r} is not defined in this file")
+            raise ancestor.base_element.error(f"the base container {ancestor.base!r} is not defined in this file")
+        if ancestor.base in seen:
+            raise ancestor.base_element.error(f"the container {ancestor.base} is its own base")
+        seen.add(ancestor.base)
         ancestor = drafts[ancestor.base]
-        if ancestor.name in seen:
-            raise draft.element.error(f"the container {draft.name} is its own base")
-        seen.add(ancestor.name)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from ground.xtce.extract import take_rows
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,10 +21,7 @@ def gather(data: Octets, start: NDArray[np.int64], size: NDArray[np.int64]) -> O
     if not len(start):
         return data[:0]
     if (size == size[0]).all():
-        if size[0] == 0:
-            return data[:0]
-        windows: Octets = np.lib.stride_tricks.sliding_window_view(data, int(size[0]))
-        return windows[start].reshape(-1)
+        return take_rows(data, start, int(size[0])).reshape(-1) if size[0] else data[:0]
     end = np.cumsum(size)
     octets: Octets = data[np.arange(end[-1]) + np.repeat(start - (end - size), size)]
     return octets

@@ -1,0 +1,220 @@
+"""Live: what comes from the broker goes to every open page that wants it, undecoded.
+
+The hub remembers what a page needs to begin with: the newest clocks and station reports, and the schemas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import aiomqtt
+import pyarrow as pa
+
+from dashboard.viewer import LiveBatch, Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from dashboard.viewer import Kind
+    from ground.link.address import Address
+
+_log = logging.getLogger(__name__)
+
+_TOPICS = ("schema", "live", "station", "clock", "event", "alarm")
+_QOS = {"live": 0}
+_BACK_OFF = (0.5, 10.0)
+
+# Messages that the event loop has not come to yet. Beyond that they are lost, as if the viewers were slow.
+_INCOMING = 10_000
+
+# Schemas of a container and kind that are remembered, newest last: batches of the one before may still be under way.
+_SCHEMAS = 4
+
+
+class Hub:
+    """``prefix`` (empty, or ending in ``/``): the namespace of the topics. ``ledger``: gives the ledger, JSON-ready.
+
+    ``banner``: said to every page that comes, in a replay. ``connected``: whether the broker sends. ``counts``:
+    messages by what became of them.
+    """
+
+    def __init__(
+        self,
+        missions: Collection[str],
+        broker: Address,
+        ledger: Callable[[], Mapping[str, Any]],
+        *,
+        prefix: str = "",
+        banner: str | None = None,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.connected = False
+        self._missions = missions
+        self._broker = broker
+        self._ledger = ledger
+        self._prefix = prefix
+        self._viewers: set[Viewer] = set()
+        self._standing: dict[str, str] = {}
+        self._schemas: dict[tuple[str, str, Kind], dict[str, bytes]] = {}
+        if banner is not None:
+            self._standing["banner"] = json.dumps({"type": "banner", "text": banner, "replay": True})
+
+    def join(self) -> Viewer:
+        """A new page; it is told at once how things stand."""
+        viewer = Viewer(self._missions)
+        for key, text in self._standing.items():
+            viewer.replace(key, text)
+        self._viewers.add(viewer)
+        return viewer
+
+    def leave(self, viewer: Viewer) -> None:
+        """The page is closed."""
+        self._viewers.discard(viewer)
+        self.counts["dropped for slow viewers"] += viewer.dropped
+
+    def containers(self, mission: str) -> dict[str, pa.Schema]:
+        """The containers that were seen live, and their columns."""
+        return {
+            container: pa.ipc.read_schema(pa.py_buffer(list(schemas.values())[-1]))
+            for (of, container, kind), schemas in self._schemas.items()
+            if of == mission and kind == "raw"
+        }
+
+    async def run(self) -> NoReturn:
+        """Listen to the broker for ever; connect again, with growing patience, when it is gone."""
+        wait = _BACK_OFF[0]
+        while True:
+            try:
+                async with self._client() as client:
+                    for topic in _TOPICS:
+                        await client.subscribe(f"{self._prefix}{topic}/#", qos=_QOS.get(topic, 1))
+                    self._recovered()
+                    wait = _BACK_OFF[0]
+                    async for message in client.messages:
+                        self.take(message)
+            except (aiomqtt.MqttError, OSError) as error:
+                _log.warning("no connection to the broker %s (%s)", self._broker, error)
+            self.connected = False
+            text = f"There is no connection to the broker {self._broker}: what you see is not live."
+            self._stand("error", json.dumps({"type": "error", "text": text}))
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _BACK_OFF[1])
+
+    async def tell_ledger(self, period: float = 1.0) -> NoReturn:
+        """Send the ledger to all pages every ``period`` seconds if it has changed, for ever."""
+        while True:
+            self._stand("ledger", json.dumps({"type": "ledger", "data": self._ledger()}))
+            await asyncio.sleep(period)
+
+    def take(self, message: aiomqtt.Message) -> None:
+        """Sort a message of the broker. What cannot be understood is counted and left."""
+        levels = str(message.topic).removeprefix(self._prefix).split("/")
+        try:
+            self._sort(levels, message)
+        except (ValueError, KeyError, RecursionError) as error:
+            self.counts["damaged"] += 1
+            reason = f"the user property {error} is missing" if isinstance(error, KeyError) else error
+            _log.warning("%s: %s", message.topic, reason)
+        else:
+            self.counts[levels[0]] += 1
+
+    def _sort(self, levels: list[str], message: aiomqtt.Message) -> None:
+        payload = message.payload
+        if len(levels) < 2 or levels[1] not in self._missions:
+            raise ValueError("of no mission that is shown here")
+        match levels:
+            case ["live", mission, container]:
+                self._live(mission, container, payload, _properties(message))
+            case ["schema", mission, container]:
+                self._schema(mission, container, "raw", payload, _properties(message))
+            case ["schema", mission, container, "summary"]:
+                self._schema(mission, container, "summary", payload, _properties(message))
+            case ["station", mission, station]:
+                self._stand(f"station/{mission}/{station}", _report("station", mission, payload, station))
+            case ["clock", mission]:
+                self._stand(f"clock/{mission}", _report("clock", mission, payload))
+            case ["event" | "alarm" as kind, mission]:
+                text = _report(kind, mission, payload)
+                for viewer in self._viewers:
+                    viewer.report(text)
+            case _:
+                raise ValueError("no such topic")
+
+    def _client(self) -> aiomqtt.Client:
+        broker = self._broker
+        return aiomqtt.Client(
+            broker.host,
+            broker.port,
+            username=broker.username,
+            password=None if broker.password is None else broker.password.decode(),
+            tls_context=broker.tls,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            identifier=f"ground-dashboard-{secrets.token_hex(6)}",
+            max_queued_incoming_messages=_INCOMING,
+        )
+
+    def _stand(self, key: str, text: str) -> None:
+        """Tell all pages, and those that come, unless it is what they know already."""
+        if self._standing.get(key) != text:
+            self._standing[key] = text
+            for viewer in self._viewers:
+                viewer.replace(key, text)
+
+    def _recovered(self) -> None:
+        self.connected = True
+        if self._standing.pop("error", None) is not None:
+            for viewer in self._viewers:
+                viewer.replace("error", json.dumps({"type": "error", "text": None}))
+
+    def _live(self, mission: str, container: str, payload: bytes, properties: Mapping[str, str]) -> None:
+        kind = _kind(properties.get("kind", "raw"))
+        start, stop = int(properties["from"]), int(properties["to"])
+        if not 0 <= start <= stop < 2**64:
+            raise ValueError(f"positions from {start} to {stop}")
+        schema = self._schemas.get((mission, container, kind), {}).get(properties["schema_id"])
+        if schema is None:
+            self.counts["of no schema"] += 1  # the page sees the jump in the positions
+            return
+        batch = LiveBatch(mission, container, kind, schema, start, stop, payload)
+        for viewer in self._viewers:
+            viewer.offer(batch)
+
+    def _schema(self, mission: str, container: str, kind: Kind, payload: bytes, properties: Mapping[str, str]) -> None:
+        try:
+            pa.ipc.read_schema(pa.py_buffer(payload))
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"not an Arrow schema: {error}") from error
+        known = self._schemas.setdefault((mission, container, kind), {})
+        known.pop(properties["schema_id"], None)
+        known[properties["schema_id"]] = payload
+        while len(known) > _SCHEMAS:
+            del known[next(iter(known))]
+
+
+def _properties(message: aiomqtt.Message) -> dict[str, str]:
+    pairs: list[tuple[str, str]] = getattr(message.properties, "UserProperty", [])
+    return dict(pairs)
+
+
+def _kind(text: str) -> Kind:
+    if text == "raw":
+        return "raw"
+    if text == "summary":
+        return "summary"
+    raise ValueError(f"kind = {text!r}")
+
+
+def _report(kind: str, mission: str, payload: bytes, station: str | None = None) -> str:
+    """The text message for a JSON report. JSON without NaN and infinity, which browsers don't read."""
+    data = json.loads(payload, parse_constant=_refuse)
+    named = {"station": station} if station is not None else {}
+    return json.dumps({"type": kind, "mission": mission, **named, "data": data})
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

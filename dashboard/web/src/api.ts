@@ -1,0 +1,42 @@
+/** The dashboard's HTTP interface. */
+import { readHistory, readLatest, type History, type LatestRow } from "./arrow";
+import type { Ledger, Mission, Parameter } from "./model";
+import type { Ns } from "./time";
+
+async function get(path: string, signal?: AbortSignal, accept = "application/json"): Promise<Response> {
+  const response = await fetch(path, { headers: { accept }, ...(signal && { signal }) });
+  if (!response.ok) throw new Error(`${path.split("?")[0]} answered ${response.status} ${response.statusText}`);
+  return response;
+}
+
+const json = async <T>(path: string): Promise<T> => (await get(path)).json() as Promise<T>;
+
+async function arrow(path: string, signal?: AbortSignal): Promise<Uint8Array> {
+  const response = await get(path, signal, "application/vnd.apache.arrow.stream");
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+const of = (mission: string): string => `/api/missions/${encodeURIComponent(mission)}`;
+
+export const fetchMissions = (): Promise<Mission[]> => json("/api/missions");
+export const fetchParameters = (mission: string): Promise<Parameter[]> => json(`${of(mission)}/parameters`);
+export const fetchLedger = (): Promise<Ledger> => json("/api/ledger");
+
+/** Samples of `parameters` in [start, stop), reduced to `buckets` where there are more. */
+export async function fetchHistory(
+  mission: string,
+  parameters: readonly string[],
+  window: { start: Ns; stop: Ns; buckets: number },
+  signal: AbortSignal,
+): Promise<History> {
+  const query = new URLSearchParams(parameters.map((name) => ["parameter", name]));
+  query.set("start", String(window.start));
+  query.set("stop", String(window.stop));
+  query.set("buckets", String(window.buckets));
+  return readHistory(await arrow(`${of(mission)}/history?${query}`, signal));
+}
+
+/** The newest sample of every parameter of a mission. */
+export async function fetchLatest(mission: string): Promise<LatestRow[]> {
+  return readLatest(await arrow(`${of(mission)}/latest`));
+}

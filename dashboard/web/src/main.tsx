@@ -1,0 +1,13 @@
+import "uplot/dist/uPlot.min.css";
+import "./style/tokens.css";
+import "./style/layout.css";
+import "./style/cards.css";
+import "./style/tree.css";
+import "./style/plots.css";
+import "./style/tables.css";
+import { render } from "preact";
+import { App } from "./app";
+import { start } from "./session";
+
+render(<App />, document.getElementById("app")!);
+void start();

@@ -1,0 +1,160 @@
+import { useComputed } from "@preact/signals";
+import { numberText } from "./format";
+import { LINK_SIGNS, linkState } from "./link";
+import type { Mission, StationInfo, StationReport } from "./model";
+import { select } from "./session";
+import { activity, ledger, selected, stations, tick, timeOf, visible } from "./state";
+import { countdownText, dateText, durationText, secondsBetween, timeText } from "./time";
+
+function Clock({ mission }: { mission: Mission }) {
+  const text = useComputed(() => {
+    const now = timeOf(mission.name).now(tick.value);
+    return now === null ? "--:--:--" : timeText(now);
+  });
+  const date = useComputed(() => {
+    const now = timeOf(mission.name).now(tick.value);
+    return now === null ? "no data yet" : dateText(now, mission.absolute_time);
+  });
+  const scale = useComputed(() => {
+    const running = timeOf(mission.name).running(tick.value);
+    if (!mission.absolute_time) return "onboard time";
+    if (!timeOf(mission.name).hasClock) return "UTC of newest data";
+    return running ? "UTC" : "UTC, clock stopped";
+  });
+  return (
+    <div class="clock" data-testid={`clock-${mission.name}`}>
+      <b>{text}</b>
+      <span>
+        {date} <em>{scale}</em>
+      </span>
+    </div>
+  );
+}
+
+function Age({ mission }: { mission: Mission }) {
+  const text = useComputed(() => {
+    const time = timeOf(mission.name);
+    const edge = time.edge(tick.value);
+    if (edge === null || time.newest === null || !time.hasClock) return "–";
+    const age = Math.max(0, secondsBetween(edge, time.newest));
+    return age < 10 ? `${age.toFixed(1)} s` : durationText(Math.floor(age));
+  });
+  return (
+    <Metric
+      label="Data age"
+      value={text}
+      title="Mission time less the light time, less the time of the newest sample"
+    />
+  );
+}
+
+interface MetricProps {
+  label: string;
+  value: string | { value: string };
+  unit?: string;
+  title?: string;
+}
+
+function Metric({ label, value, unit, title }: MetricProps) {
+  return (
+    <div class="metric" title={title}>
+      <dt>{label}</dt>
+      <dd>
+        {value as string}
+        {unit && value !== "–" && <small> {unit}</small>}
+      </dd>
+    </div>
+  );
+}
+
+const number = (value: number | null | undefined, digits: number): string =>
+  value === null || value === undefined ? "–" : numberText(value, digits);
+
+/** The mission's stations, and those that only the ledger knows: somebody published frames in their name. */
+function stationsOf(mission: Mission): Pick<StationInfo, "name" | "title">[] {
+  const counted = Object.keys(ledger.value?.missions[mission.name]?.vcs ?? {}).map((channel) => channel.split("/")[0]!);
+  const known = new Set(mission.stations.map(({ name }) => name));
+  const others = [...new Set(counted)].filter((name) => !known.has(name)).map((name) => ({ name, title: name }));
+  return [...mission.stations, ...others];
+}
+
+interface StationProps {
+  mission: Mission;
+  info: Pick<StationInfo, "name" | "title">;
+  report: StationReport | undefined;
+}
+
+function Station({ mission, info, report }: StationProps) {
+  const now = tick.value;
+  const heard = activity.get(`${mission.name}/${info.name}`);
+  const { kind, text } = linkState(report, heard === undefined ? null : (now - heard) / 1000, now / 1000);
+  const missionNow = timeOf(mission.name).now(now);
+  const next = report?.next;
+  const left = next && missionNow !== null ? secondsBetween(BigInt(next.time), missionNow) : null;
+  return (
+    <li class={`station link-${kind}`}>
+      <i aria-hidden="true">{LINK_SIGNS[kind]}</i>
+      <span class="name">{report?.station ?? info.title}</span>
+      <span class="why">{text}</span>
+      {next && left !== null && (
+        <span class="next">
+          {next.event} {left > 0 ? <b>{countdownText(left)}</b> : "now"}
+        </span>
+      )}
+    </li>
+  );
+}
+
+function Card({ mission }: { mission: Mission }) {
+  const reports = stationsOf(mission).map((info) => ({
+    info,
+    report: stations.value.get(`${mission.name}/${info.name}`),
+  }));
+  const best = (reports.find(({ report }) => report?.in_view) ?? reports.find(({ report }) => report))?.report;
+  const active = selected.value === mission.name;
+  return (
+    <section
+      class={`card ${active ? "active" : ""} ${best ? "" : "brief"}`}
+      data-testid={`mission-card-${mission.name}`}
+    >
+      <div class="card-head">
+        <button type="button" aria-pressed={active} title={mission.description} onClick={() => select(mission.name)}>
+          {mission.title}
+        </button>
+        {mission.simulated && <span class="tag">simulated</span>}
+        <Clock mission={mission} />
+      </div>
+      <dl class="metrics">
+        {best && (
+          <>
+            <Metric
+              label="Light time"
+              value={best.light_time_s === null ? "–" : durationText(best.light_time_s)}
+              title="One way"
+            />
+            <Metric label="Range" value={number(best.range_km, 7)} unit="km" />
+            <Metric label="Doppler" value={number(best.doppler_hz, 5)} unit="Hz" />
+            <Metric label="Elevation" value={number(best.elevation_deg, 3)} unit="°" />
+            <Metric label="Eb/N0" value={best.in_view ? number(best.eb_n0_db, 3) : "–"} unit="dB" />
+          </>
+        )}
+        <Age mission={mission} />
+      </dl>
+      <ul class="stations">
+        {reports.map(({ info, report }) => (
+          <Station key={info.name} mission={mission} info={info} report={report} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export function MissionCards() {
+  return (
+    <nav class="cards" aria-label="Missions">
+      {visible.value.map((mission) => (
+        <Card key={mission.name} mission={mission} />
+      ))}
+    </nav>
+  );
+}

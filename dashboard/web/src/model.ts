@@ -1,0 +1,93 @@
+/** What the dashboard's HTTP and WebSocket interface speaks of. Times and positions come as decimal strings. */
+
+export interface StationInfo {
+  name: string;
+  title: string;
+  latitude_deg: number;
+  longitude_deg: number;
+}
+
+export interface Mission {
+  name: string;
+  title: string;
+  description: string;
+  simulated: boolean;
+  absolute_time: boolean;
+  channels: { vcid: number; name: string; mode: string }[];
+  stations: StationInfo[];
+}
+
+export type Severity = "watch" | "warning" | "distress" | "critical" | "severe";
+
+export interface Limit {
+  severity: Severity;
+  low: number | null;
+  high: number | null;
+}
+
+export interface Parameter {
+  name: string;
+  container: string;
+  parameter: string;
+  kind: "integer" | "float" | "enumeration" | "boolean" | "string" | "binary" | "time";
+  unit: string;
+  description: string;
+  labels: Record<string, string> | null;
+  limits: Limit[];
+  type: string;
+}
+
+export interface StationReport {
+  time: string;
+  in_view: boolean;
+  reason: string;
+  elevation_deg: number | null;
+  range_km: number | null;
+  light_time_s: number | null;
+  doppler_hz: number | null;
+  eb_n0_db: number | null;
+  frames_sent: number | null;
+  next: { event: "AOS" | "LOS"; time: string } | null;
+  station: string;
+}
+
+export interface EventReport {
+  time: string;
+  severity: "info" | "warning" | "error";
+  source: string;
+  text: string;
+}
+
+export interface AlarmReport {
+  time: string;
+  parameter: string;
+  severity: Severity | "normal";
+  previous: Severity | "normal";
+  value: number | string | boolean | null;
+  low: number | null;
+  high: number | null;
+}
+
+type Counts = Record<string, number>;
+
+export interface MissionLedger {
+  frames: { in: number; good: number; duplicate: number; rejected: Counts };
+  vcs: Record<string, { frames: number; gaps: number; lost: number; packets: number }>;
+  packets: { in: number; decoded: number; idle: number; undecoded: Counts };
+  rows: { stored: number; repeated: number };
+  pending: number;
+}
+
+export interface Ledger {
+  position: { recorded: number; processed: number; stored: number };
+  link: Counts;
+  missions: Record<string, MissionLedger>;
+  balanced: boolean;
+}
+
+/** Whether a parameter can be drawn against time. */
+export const plottable = (p: Parameter): boolean =>
+  p.kind === "float" || p.kind === "integer" || p.kind === "enumeration" || p.kind === "boolean";
+
+/** Whether its values are states that hold until the next one, rather than samples of a curve. */
+export const discrete = (p: Parameter): boolean => p.kind === "enumeration" || p.kind === "boolean";

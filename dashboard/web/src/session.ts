@@ -1,0 +1,180 @@
+/** Wires the feed and the HTTP interface to the page's state, and the state to the address. */
+import { effect } from "@preact/signals";
+import { fetchLatest, fetchLedger, fetchMissions, fetchParameters } from "./api";
+import type { Batch } from "./arrow";
+import { Feed, feedUrl, type Report } from "./feed";
+import { readHash, writeHash } from "./hash";
+import type { AlarmReport, EventReport, Ledger, Parameter, StationReport } from "./model";
+import * as state from "./state";
+import { firstLook } from "./tree";
+
+/** Whoever wants live batches as they come. */
+export const consumers = new Set<(batch: Batch) => void>();
+/** Called after the feed came back. */
+export const reconnected = new Set<() => void>();
+
+/** How often (ms) definitions are looked at again: containers appear when their first packet does. */
+const REFRESH_MS = 30_000;
+
+/** The container whose batches tell the age of a mission's data while nothing of it is on screen. */
+const pulse = new Map<string, string>();
+
+function onBatch(batch: Batch): void {
+  if (!batch.rows) return;
+  state.hear(batch.mission);
+  let newest = batch.time[0]!;
+  for (const time of batch.time) if (time > newest) newest = time;
+  state.timeOf(batch.mission).received(newest, performance.now());
+  state.latest.batch(batch);
+  for (const consume of consumers) consume(batch);
+}
+
+function onLedger(ledger: Ledger): void {
+  const now = performance.now();
+  const before = state.ledger.value;
+  for (const [mission, counts] of Object.entries(ledger.missions)) {
+    if (counts.frames.in > 0) state.hear(mission);
+    for (const [channel, { frames }] of Object.entries(counts.vcs)) {
+      const station = `${mission}/${channel.split("/")[0]}`;
+      const known = before?.missions[mission]?.vcs[channel]?.frames ?? 0;
+      if (before && frames > known) state.activity.set(station, now);
+    }
+  }
+  state.ledger.value = ledger;
+}
+
+function onReport({ type, mission, station, data, text, replay }: Report): void {
+  if (type === "ledger") return onLedger(data as Ledger);
+  if (type === "banner") return void (state.banner.value = text ? { text, replay: replay ?? false } : null);
+  if (type === "error") return void (state.trouble.value = text ?? null);
+  if (!mission) return;
+  if (type === "event") return state.enter(mission, { kind: "event", data: data as EventReport });
+  if (type === "alarm") return state.enter(mission, { kind: "alarm", data: data as AlarmReport });
+  const now = performance.now();
+  state.hear(mission);
+  if (type === "clock") {
+    const { time, rate } = data as { time: string; rate: number };
+    state.timeOf(mission).hear({ time: BigInt(time), rate }, now);
+  } else if (type === "station" && station) {
+    const key = `${mission}/${station}`;
+    state.stations.value = new Map(state.stations.value).set(key, data as StationReport);
+    const shortest = [...state.stations.value]
+      .filter(([name, report]) => name.startsWith(`${mission}/`) && report.light_time_s !== null)
+      .map(([, report]) => report.light_time_s!);
+    state.timeOf(mission).lightTime = shortest.length ? Math.min(...shortest) : 0;
+  }
+}
+
+async function loadDefinitions(name: string): Promise<readonly Parameter[]> {
+  const definitions = await fetchParameters(name);
+  state.parameters.value = new Map(state.parameters.value).set(name, definitions);
+  return definitions;
+}
+
+async function loadMission(name: string): Promise<void> {
+  const definitions = await loadDefinitions(name);
+  const rows = await fetchLatest(name);
+  state.latest.rows(name, rows, definitions);
+  const newest = rows.reduce<(typeof rows)[number] | null>((a, b) => (a && a.time >= b.time ? a : b), null);
+  if (newest) {
+    state.hear(name);
+    pulse.set(name, newest.parameter.split("/")[0]!);
+    state.timeOf(name).stored(newest.time);
+  } else if (definitions[0]) pulse.set(name, pulse.get(name) ?? definitions[0].container);
+}
+
+async function load(): Promise<void> {
+  const list = await fetchMissions();
+  state.missions.value = list;
+  await Promise.all(list.map((mission) => loadMission(mission.name)));
+  const ledger = await fetchLedger();
+  if (!state.ledger.value) onLedger(ledger);
+  state.problem.value = null;
+}
+
+/** A first view for those who come without a link: a plot of each simulated mission, and some values. */
+function welcome(): void {
+  const shown = state.visible.value;
+  const first = shown[0];
+  if (!state.selected.value) state.selected.value = first?.name ?? null;
+  if (readHash(location.hash)?.plots.length || state.plots.value.length) return;
+  const simulated = shown.filter((mission) => mission.simulated);
+  for (const mission of simulated.length ? simulated : shown.slice(0, 1)) choose(mission.name);
+  const opening = state.selected.value ?? first?.name;
+  if (opening) select(opening);
+}
+
+function choose(mission: string): void {
+  const names = firstLook(state.parameters.value.get(mission) ?? []);
+  if (names.length) state.openPlot(mission, names);
+}
+
+/** Turns the tree and the table to a mission, and opens a first plot of it where there is none. */
+export function select(mission: string): void {
+  state.selected.value = mission;
+  const plot = state.plots.value.find((p) => p.mission === mission);
+  if (plot) state.current.value = plot.id;
+  else choose(mission);
+  const shown = state.plots.value.find((p) => p.mission === mission)?.parameters[0];
+  state.container.value = shown?.split("/")[0] ?? state.parameters.value.get(mission)?.[0]?.container ?? null;
+}
+
+function wanted(): Set<string> {
+  const keys = new Set<string>();
+  for (const plot of state.plots.value)
+    for (const name of plot.parameters) keys.add(`${plot.mission}/${name.split("/")[0]}`);
+  if (state.selected.value && state.container.value) keys.add(`${state.selected.value}/${state.container.value}`);
+  for (const { name } of state.visible.value) {
+    const container = pulse.get(name);
+    if (container && ![...keys].some((key) => key.startsWith(`${name}/`))) keys.add(`${name}/${container}`);
+  }
+  return keys;
+}
+
+const explain = (error: unknown): void => {
+  state.problem.value = error instanceof Error ? error.message : String(error);
+};
+
+export async function start(): Promise<void> {
+  const linked = readHash(location.hash);
+  if (linked) state.show(linked);
+  setInterval(() => (state.tick.value = performance.now()), 200);
+
+  let opened = false;
+  const feed = new Feed(feedUrl(location), {
+    connection: (connection) => {
+      if (connection === "connected" && opened) {
+        for (const refresh of reconnected) refresh();
+        load().catch(explain);
+      }
+      opened ||= connection === "connected";
+      state.connection.value = connection;
+    },
+    report: onReport,
+    batch: onBatch,
+    damaged: (reason) => (state.problem.value = `A live message could not be read: ${reason}`),
+  });
+  feed.open();
+
+  for (;;) {
+    try {
+      await load();
+      break;
+    } catch (error) {
+      explain(error);
+      await new Promise((wake) => setTimeout(wake, 2000));
+    }
+  }
+  welcome();
+  effect(() => feed.subscribe(wanted()));
+  effect(() => {
+    const hash = writeHash(state.view.value);
+    if (hash !== location.hash) history.replaceState(null, "", hash);
+  });
+  addEventListener("hashchange", () => {
+    const view = readHash(location.hash);
+    if (view && writeHash(view) !== writeHash(state.view.value)) state.show(view);
+  });
+  const refresh = (): Promise<unknown> => Promise.all(state.visible.value.map(({ name }) => loadDefinitions(name)));
+  setInterval(() => void refresh().catch(explain), REFRESH_MS);
+}

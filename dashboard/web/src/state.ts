@@ -1,0 +1,140 @@
+/** Everything that the page shows, as signals, and the few ways to change it. */
+import { computed, signal } from "@preact/signals";
+import { MissionTime } from "./clock";
+import type { Range } from "./conductor";
+import type { Connection } from "./feed";
+import type { PlotView, View } from "./hash";
+import { LatestValues } from "./latest";
+import type { AlarmReport, EventReport, Ledger, Mission, Parameter, StationReport } from "./model";
+
+export interface Plot extends PlotView {
+  id: number;
+}
+
+export interface Entry {
+  key: number;
+  mission: string;
+  report: { kind: "event"; data: EventReport } | { kind: "alarm"; data: AlarmReport };
+}
+
+export const connection = signal<Connection>("connecting");
+export const banner = signal<{ text: string; replay: boolean } | null>(null);
+/** What the server says is wrong, until it says otherwise. */
+export const trouble = signal<string | null>(null);
+/** What this page could not do. */
+export const problem = signal<string | null>(null);
+
+export const missions = signal<readonly Mission[]>([]);
+/** Missions of which data or a report was heard. */
+export const heard = signal<ReadonlySet<string>>(new Set());
+export const parameters = signal<ReadonlyMap<string, readonly Parameter[]>>(new Map());
+/** By `mission/station`. */
+export const stations = signal<ReadonlyMap<string, StationReport>>(new Map());
+export const ledger = signal<Ledger | null>(null);
+export const entries = signal<readonly Entry[]>([]);
+
+export const selected = signal<string | null>(null);
+export const container = signal<string | null>(null);
+export const range = signal<Range>({ kind: "live", span: 300 });
+export const plots = signal<readonly Plot[]>([]);
+export const current = signal<number | null>(null);
+
+/** The page's monotonic clock in ms, five times a second: drives ages, countdowns and mission clocks. */
+export const tick = signal(performance.now());
+
+export const times = new Map<string, MissionTime>();
+export const latest = new LatestValues();
+/** When (page's clock, ms) the frame counter of a `mission/station` last moved. */
+export const activity = new Map<string, number>();
+
+/** Missions on screen: simulated ones first, then those that were heard of. */
+export const visible = computed(() =>
+  missions.value
+    .filter((m) => m.simulated || heard.value.has(m.name))
+    .sort((a, b) => Number(b.simulated) - Number(a.simulated)),
+);
+
+export const selectedMission = computed(() => missions.value.find((m) => m.name === selected.value) ?? null);
+
+export const byName = computed(() => {
+  const all = new Map<string, Map<string, Parameter>>();
+  for (const [mission, list] of parameters.value) all.set(mission, new Map(list.map((p) => [p.name, p])));
+  return all;
+});
+
+export const parameter = (mission: string, name: string): Parameter | undefined => byName.value.get(mission)?.get(name);
+
+export function timeOf(mission: string): MissionTime {
+  const known = times.get(mission);
+  if (known) return known;
+  const fresh = new MissionTime();
+  times.set(mission, fresh);
+  return fresh;
+}
+
+export function hear(mission: string): void {
+  if (!heard.value.has(mission)) heard.value = new Set([...heard.value, mission]);
+}
+
+/** Live edges of all missions whose time is known, as the time conductor wants them. */
+export function edges(): Record<string, bigint> {
+  const now = performance.now();
+  const known: Record<string, bigint> = {};
+  for (const [mission, time] of times) {
+    const edge = time.edge(now);
+    if (edge !== null) known[mission] = edge;
+  }
+  return known;
+}
+
+let nextPlot = 1;
+
+export function openPlot(mission: string, names: string[]): void {
+  const id = nextPlot++;
+  plots.value = [...plots.value, { id, mission, parameters: names }];
+  current.value = id;
+}
+
+export function closePlot(id: number): void {
+  plots.value = plots.value.filter((plot) => plot.id !== id);
+  if (current.value === id) current.value = plots.value.at(-1)?.id ?? null;
+}
+
+export function removeFromPlot(id: number, name: string): void {
+  const plot = plots.value.find((p) => p.id === id);
+  if (!plot) return;
+  const left = plot.parameters.filter((p) => p !== name);
+  if (!left.length) return closePlot(id);
+  plots.value = plots.value.map((p) => (p.id === id ? { ...p, parameters: left } : p));
+}
+
+/** Adds a parameter to the current plot, or opens one where that shows another mission. */
+export function addToPlot(mission: string, name: string): void {
+  const plot = plots.value.find((p) => p.id === current.value && p.mission === mission);
+  if (!plot) return openPlot(mission, [name]);
+  if (plot.parameters.includes(name)) return removeFromPlot(plot.id, name);
+  plots.value = plots.value.map((p) => (p === plot ? { ...p, parameters: [...p.parameters, name] } : p));
+}
+
+export const view = computed<View>(() => ({
+  mission: selected.value,
+  values: container.value,
+  range: range.value,
+  plots: plots.value.map(({ mission, parameters: names }) => ({ mission, parameters: [...names] })),
+}));
+
+export function show(wanted: View): void {
+  selected.value = wanted.mission ?? selected.value;
+  container.value = wanted.values;
+  if (wanted.range) range.value = wanted.range;
+  plots.value = wanted.plots.map((plot) => ({ id: nextPlot++, ...plot }));
+  current.value = plots.value[0]?.id ?? null;
+}
+
+let nextEntry = 1;
+const ENTRIES = 300;
+
+/** Puts an event or alarm on top of the list, which is bounded. */
+export function enter(mission: string, report: Entry["report"]): void {
+  entries.value = [{ key: nextEntry++, mission, report }, ...entries.value].slice(0, ENTRIES);
+}

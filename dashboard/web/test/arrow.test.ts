@@ -1,0 +1,117 @@
+import * as arrow from "@uwdata/flechette";
+import { describe, expect, test } from "vitest";
+import { readBatch, readHistory, readLatest } from "../src/arrow";
+
+const NS = arrow.timestamp(arrow.TimeUnit.NANOSECOND, "UTC");
+const T = 1_836_635_022_123_456_789n;
+
+/** Columns with exact 64-bit times: the builder takes timestamps as float milliseconds, which can't hold them. */
+function table(columns: Record<string, arrow.Column<unknown>>, metadata?: Map<string, string>): Uint8Array {
+  const built = arrow.tableFromColumns(columns as Parameters<typeof arrow.tableFromColumns>[0]);
+  if (metadata) Object.assign(built.schema, { metadata });
+  return arrow.tableToIPC(built, { format: "stream" })!;
+}
+
+function times(...ns: bigint[]): arrow.Column<unknown> {
+  const column = arrow.columnFromArray(BigInt64Array.from(ns), arrow.int64());
+  Object.assign(column, { type: NS });
+  for (const part of column.data) Object.assign(part, { type: NS });
+  return column as arrow.Column<unknown>;
+}
+
+/** Cuts a stream into its schema message and its first record batch message. */
+function messages(stream: Uint8Array): [Uint8Array, Uint8Array] {
+  const view = new DataView(stream.buffer, stream.byteOffset);
+  const end = 8 + view.getInt32(4, true);
+  return [stream.slice(0, end), stream.slice(end)];
+}
+
+const about = { mission: "m", container: "C", summary: false, from: 3, to: 4 };
+
+describe("a live batch", () => {
+  const [schema, body] = messages(
+    table({
+      time: times(T, T + 1n),
+      ert: times(T + 5n, T + 6n),
+      seq: arrow.columnFromArray([7, 8], arrow.uint16()),
+      volts: arrow.columnFromArray([1.5, null], arrow.float64()),
+      count: arrow.columnFromArray([2n ** 53n + 1n, 2n], arrow.uint64()),
+      on: arrow.columnFromArray([true, false], arrow.bool()),
+      text: arrow.columnFromArray(["a", "b"], arrow.utf8()),
+      when: times(T + 9n, 0n),
+    }),
+  );
+
+  test("keeps times and integers exact", () => {
+    const batch = readBatch(schema, body, about);
+    expect(Array.from(batch.time)).toEqual([T, T + 1n]);
+    expect(Array.from(batch.ert)).toEqual([T + 5n, T + 6n]);
+    expect(batch.value("count", 0)).toBe(2n ** 53n + 1n);
+    expect(batch.value("when", 0)).toBe(T + 9n);
+    expect(batch.names).toEqual(["volts", "count", "on", "text", "when"]);
+  });
+
+  test("has numbers with NaN where there are none, and none for text", () => {
+    const batch = readBatch(schema, body, about);
+    expect(batch.numbers("volts")).toEqual(Float64Array.of(1.5, NaN));
+    expect(batch.numbers("on")).toEqual(Float64Array.of(1, 0));
+    expect(batch.numbers("text")).toBeNull();
+    expect(batch.numbers("unknown")).toBeNull();
+    expect(batch.value("volts", 1)).toBeNull();
+    expect(batch.value("on", 1)).toBe(false);
+    expect(batch.value("text", 1)).toBe("b");
+  });
+
+  test("reads from any alignment", () => {
+    const shifted = new Uint8Array(body.length + 3).subarray(3);
+    shifted.set(body);
+    expect(Array.from(readBatch(schema, shifted, about).time)).toEqual([T, T + 1n]);
+  });
+
+  test("says so when it is damaged", () => {
+    expect(() => readBatch(schema, body.subarray(0, body.length - 40), about)).toThrow();
+  });
+});
+
+test("history is cut into parameters", () => {
+  const f64 = (...values: (number | null)[]): arrow.Column<unknown> => arrow.columnFromArray(values, arrow.float64());
+  const ipc = table(
+    {
+      parameter: arrow.columnFromArray(["C/a", "C/a", "C/mode"], arrow.utf8()),
+      time: times(T, T + 10n, T + 1n),
+      min: f64(1, 2, null),
+      mean: f64(1.5, 2.5, null),
+      max: f64(2, 3, null),
+      last: f64(1.75, 2.75, 4),
+      changes: arrow.columnFromArray([null, null, 1n], arrow.int64()),
+    },
+    new Map([
+      ["through", "42"],
+      ["width", "10"],
+    ]),
+  );
+  const history = readHistory(ipc);
+  expect([history.through, history.width]).toEqual([42, 10n]);
+  const a = history.parameters.get("C/a")!;
+  expect([Array.from(a.time), Array.from(a.low), Array.from(a.line), Array.from(a.high)]).toEqual([
+    [T, T + 10n],
+    [1, 2],
+    [1.5, 2.5],
+    [2, 3],
+  ]);
+  expect(Array.from(history.parameters.get("C/mode")!.line)).toEqual([4]);
+});
+
+test("latest values keep their text", () => {
+  const ipc = table({
+    parameter: arrow.columnFromArray(["C/a", "C/b"], arrow.utf8()),
+    time: times(T, T),
+    ert: times(T, T),
+    last: arrow.columnFromArray([0.1, null], arrow.float64()),
+    text: arrow.columnFromArray([null, "9007199254740993"], arrow.utf8()),
+  });
+  expect(readLatest(ipc)).toEqual([
+    { parameter: "C/a", time: T, ert: T, last: 0.1, text: null },
+    { parameter: "C/b", time: T, ert: T, last: null, text: "9007199254740993" },
+  ]);
+});

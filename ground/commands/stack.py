@@ -1,0 +1,38 @@
+"""What the services are composed of: the missions with their compiled definitions, and the store by its URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ground.errors import ConfigError
+from ground.mission import load_mission, mission_names
+from ground.stores.duckdb import DuckdbStore
+from ground.xtce import plan, read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ground.mission import Mission
+    from ground.stores import Store
+    from ground.xtce.plan import Plan
+
+
+def compiled_missions(names: Sequence[str] | None = None) -> list[tuple[Mission, Plan]]:
+    """Every mission on the search path (or those named), compiled. One whose definitions are wrong stops the start.
+
+    Raises :class:`~ground.errors.GroundError` naming the file and the line.
+    """
+    missions = [load_mission(name) for name in names or mission_names()]
+    return [(mission, plan.compile(read.load(mission.telemetry))) for mission in missions]
+
+
+async def open_store(url: str, data: Path) -> Store:
+    """``duckdb``: the file in ``data``; ``duckdb:FOLDER``: a file elsewhere.
+
+    Raises :class:`~ground.errors.GroundError`.
+    """
+    kind, _, place = url.partition(":")
+    if kind == "duckdb":
+        return await DuckdbStore.open(type(data)(place) if place else data / "store")
+    raise ConfigError(f"--store {url!r} should be duckdb or duckdb:FOLDER")

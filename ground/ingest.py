@@ -1,0 +1,140 @@
+"""The ingest service: record what arrives, acknowledge what is durable, and process what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from ground.errors import RecordingError
+from ground.link.mqtt import Address, Client, Delivery
+from ground.live import PERIOD, LiveStream
+from ground.pipeline import Pipeline
+from ground.recording.read import Recording
+from ground.recording.write import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from ground.mission import Mission
+    from ground.stores import Store
+    from ground.xtce.plan import Plan
+
+log = logging.getLogger("ground.ingest")
+
+SUBSCRIPTION: Final = ("tm/#", 1)
+LEDGER_TOPIC: Final = "ledger"
+
+_SESSION_SECONDS: Final = 7 * 86_400
+_RETRY_SECONDS: Final = 1.0
+
+
+class Ingest:
+    """One ingest of one data folder: ``<data>/recording`` is written, the store follows it.
+
+    ``report`` may be called at any time after :meth:`run` has begun.
+    """
+
+    def __init__(self, missions: Iterable[tuple[Mission, Plan]], broker: Address, data: Path, store: Store) -> None:
+        self._missions = [*missions]
+        self._broker = broker
+        self._data = data
+        self._store = store
+        self._client: Client | None = None
+        self._pipeline: Pipeline | None = None
+        self._recording_error: str | None = None
+        self.ready = asyncio.Event()
+        """Set when the broker has confirmed the subscription for the first time."""
+
+    async def run(self) -> None:
+        """Run until cancelled; then what is decoded is stored before it returns.
+
+        Raises :class:`~ground.errors.GroundError` where the recording or the store cannot be opened.
+        """
+        folder = self._data / "recording"
+        name = await asyncio.to_thread(_session_name, self._data)
+        client = Client(
+            self._broker, name, subscriptions=(SUBSCRIPTION,), session_expiry=_SESSION_SECONDS, on_state=_say
+        )
+        async with Recorder(folder) as recorder:
+            live = LiveStream(client.publish)
+            recording = Recording(folder, lambda: recorder.committed)
+            self._pipeline = Pipeline(self._missions, recording, self._store, live=live, publish=client.publish)
+            live.begin(await self._pipeline.start())
+            async with client:
+                self._client = client
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._record(client, recorder), name="record")
+                    tasks.create_task(self._pipeline.run(recorder), name="pipeline")
+                    tasks.create_task(self._show(live), name="live")
+                    tasks.create_task(self._tell(client), name="ledger")
+                    await client.connected()
+                    self.ready.set()
+
+    def report(self) -> dict[str, Any]:
+        """The ledger of all stages, JSON-ready."""
+        link: dict[str, Any] = {"state": "starting"}
+        if self._client is not None:
+            counts = self._client.counts
+            link = {
+                "state": self._client.state.reason,
+                "received": counts.received,
+                "acknowledged": counts.acknowledged,
+                "protocol_errors": counts.protocol_errors,
+            }
+            if self._recording_error is not None:
+                link["recording_error"] = self._recording_error
+        return {"link": link, **(self._pipeline.report() if self._pipeline else {"missions": {}, "balanced": True})}
+
+    async def _record(self, client: Client, recorder: Recorder) -> None:
+        """Everything that came while the last sync was in progress becomes durable with the next."""
+        while True:
+            delivery = await client.receive()
+            await self._append(recorder, delivery)
+            client.ack(delivery)
+
+    async def _append(self, recorder: Recorder, delivery: Delivery) -> None:
+        """Append until the disk takes it: what isn't recorded isn't acknowledged, and the broker keeps the rest."""
+        while True:
+            try:
+                await recorder.append(delivery.packets, delivery.received)
+            except RecordingError as error:
+                if self._recording_error != str(error):
+                    log.error("not recorded, not acknowledged: %s", error)
+                self._recording_error = str(error)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._recording_error = None
+                return
+
+    async def _show(self, live: LiveStream) -> None:
+        assert self._pipeline is not None
+        while True:
+            await live.flush(self._pipeline.shown)
+            await asyncio.sleep(PERIOD)
+
+    async def _tell(self, client: Client) -> None:
+        """Publish the ledger, retained, when it has changed; once a second at most."""
+        said = b""
+        while True:
+            octets = json.dumps(self.report()).encode()
+            if octets != said:
+                await client.publish(LEDGER_TOPIC, octets, qos=0, retain=True)
+                said = octets
+            await asyncio.sleep(1)
+
+
+def _session_name(data: Path) -> str:
+    """The MQTT client identifier of this data folder: the broker keeps its session under it across restarts."""
+    file = data / "session"
+    if not file.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"ground-ingest-{secrets.token_hex(6)}\n", "utf-8")
+    return file.read_text("utf-8").strip()
+
+
+def _say(state: Any) -> None:
+    log.log(logging.INFO if state.connected else logging.WARNING, "broker: %s", state.reason)

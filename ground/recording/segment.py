@@ -1,0 +1,186 @@
+"""What a segment of a recording is made of: the columns, and messages that prove themselves.
+
+A segment is an Arrow IPC stream (Arrow columnar format 1.5, "IPC Streaming Format") named by the position of its first
+message. An Arrow stream alone takes a zeroed tail for its end and a flipped bit for data, so every record batch carries
+three values as custom metadata of its IPC message:
+
+``position``  decimal, 20 digits: the position of the batch's first message
+``crc32``     8 hex digits: CRC-32 of the message's body, all octets after its metadata
+``header``    ``crc32 `` and 8 hex digits: CRC-32 of the octets before the body, with these 8 digits as zeros
+
+CRC-32 is that of ISO-HDLC, as :func:`zlib.crc32` computes it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_TIME: Final = pa.timestamp("ns", "UTC")
+_INTEGERS: Final = ("ert", "dt", "seq")
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("received", _TIME, nullable=False),
+    pa.field("ert", _TIME),
+    pa.field("dt", pa.int64()),
+    pa.field("run", pa.string()),
+    pa.field("seq", pa.int64()),
+    pa.field("topic", pa.string(), nullable=False),
+    pa.field("payload", pa.binary(), nullable=False),
+]
+SCHEMA: Final = pa.schema(_FIELDS)
+"""Columns of a recording: ``received`` by this machine's clock; ``ert`` of the first frame, ``dt`` ns per frame,
+``run`` and ``seq`` as the publisher sent them, null where it didn't (or sent no decimal 64-bit integer)."""
+
+PREAMBLE: Final = SCHEMA.serialize().to_pybytes()
+"""The schema message with which every segment starts."""
+
+END: Final = struct.pack("<iI", -1, 0)
+"""The end-of-stream marker with which a segment ends that was closed in good order."""
+
+MARKER: Final = b"\xff\xff\xff\xff"
+"""The four octets with which every IPC message starts."""
+
+_MAX_HEADER: Final = 65536
+_SEAL: Final = re.compile(rb"crc32 ([0-9a-f]{8})")
+_UNSEALED: Final = b"crc32 00000000"
+
+
+UNLIMITED: Final = np.iinfo(np.int64).max
+"""The committed position of a recording whose ``committed`` file is missing or unreadable: read it to its end."""
+
+
+class Message(Protocol):
+    """What is recorded of a message; ``mqtt5.PublishPacket`` is one."""
+
+    @property
+    def topic(self) -> str:
+        """The MQTT topic."""
+
+    @property
+    def payload(self) -> bytes:
+        """The payload, octet for octet."""
+
+    @property
+    def user_properties(self) -> list[tuple[str, str]]:
+        """Names and values; ``ert``, ``dt``, ``run`` and ``seq`` are kept."""
+
+
+def segment_name(position: int) -> str:
+    """The file name of the segment whose first message has this position."""
+    return f"{position:020d}.arrows"
+
+
+def segment_positions(folder: Path) -> list[int]:
+    """The first positions of all segments in ``folder``, ascending. Other files are none of ours."""
+    return sorted(int(path.stem) for path in folder.glob("*.arrows") if re.fullmatch(r"\d{20}", path.stem))
+
+
+def columns(messages: Sequence[Message], received: NDArray[np.int64]) -> tuple[pa.RecordBatch, int]:
+    """The record batch of ``messages`` and how many of their properties should have been integers and aren't.
+
+    ``received``: int64 (n,), ns since 1970 UTC.
+    """
+    n = len(messages)
+    run: list[str | None] = [None] * n
+    integers: dict[str, list[int | None]] = {name: [None] * n for name in _INTEGERS}
+    malformed = 0
+    for row, message in enumerate(messages):
+        for name, value in message.user_properties:
+            if name == "run":
+                run[row] = value
+            elif name in integers:
+                integers[name][row] = number = _integer(value)
+                malformed += number is None
+    ert, dt, seq = (pa.array(integers[name], pa.int64()) for name in _INTEGERS)
+    batch = pa.record_batch(
+        [
+            pa.array(received).view(_TIME),
+            ert.view(_TIME),
+            dt,
+            pa.array(run, pa.string()),
+            seq,
+            pa.array([message.topic for message in messages], pa.string()),
+            pa.array([message.payload for message in messages], pa.binary()),
+        ],
+        schema=SCHEMA,
+    )
+    return batch, malformed
+
+
+def _integer(text: str) -> int | None:
+    """A decimal 64-bit integer; None for anything else."""
+    if text.isdigit() and text.isascii() and len(text) < 19:
+        return int(text)
+    if len(text) > 20 or not text.isascii() or not text.removeprefix("-").isdigit():
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
+
+
+def encode(batch: pa.RecordBatch, position: int) -> tuple[bytes, memoryview]:
+    """The IPC message of ``batch`` as its sealed header and its body."""
+    metadata = {b"position": b"%020d" % position, b"crc32": b"00000000", b"header": _UNSEALED}
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, SCHEMA) as stream:
+        stream.write_batch(batch, custom_metadata=metadata)
+    message = memoryview(sink.getvalue())[len(PREAMBLE) : -len(END)]
+    (size,) = struct.unpack_from("<I", message, 4)
+    header, body = bytearray(message[: 8 + size]), message[8 + size :]
+    seal = header.index(_UNSEALED) + 6
+    # The other run of eight zeros that stands alone as a string, behind its length, is the body's.
+    place = header.index(struct.pack("<I", 8) + b"00000000\0") + 4
+    header[place : place + 8] = b"%08x" % zlib.crc32(body)
+    header[seal : seal + 8] = b"%08x" % zlib.crc32(header)
+    return bytes(header), body
+
+
+def header_size(octets: memoryview, at: int) -> int:
+    """The length in octets of the header at ``at``, its seal verified. Raises ``ValueError`` saying what is wrong."""
+    if len(octets) - at < 8:
+        raise ValueError("truncated")
+    marker: int
+    size: int
+    marker, size = struct.unpack_from("<iI", octets, at)
+    if marker == 0 and size == 0:
+        raise ValueError("zeros")
+    if marker != -1 or size % 8 or not 0 < size <= _MAX_HEADER:
+        raise ValueError("not a record batch")
+    if len(octets) - at < 8 + size:
+        raise ValueError("truncated")
+    header = bytearray(octets[at : at + 8 + size])
+    seal = _SEAL.search(header)
+    if seal is None:
+        raise ValueError("header without its CRC-32")
+    expected = int(seal[1], 16)
+    digits = slice(*seal.span(1))
+    header[digits] = b"00000000"
+    if zlib.crc32(header) != expected:
+        raise ValueError("wrong CRC-32 of the header")
+    return 8 + size
+
+
+def committed_line(position: int) -> bytes:
+    """The content of the ``committed`` file: the position, and a CRC-32 against reading half of a change."""
+    digits = b"%020d" % position
+    return b"%s %08x\n" % (digits, zlib.crc32(digits))
+
+
+def read_committed(folder: Path) -> int:
+    """Up to which position (exclusive) the recording in ``folder`` may be read, by its ``committed`` file."""
+    try:
+        line = (folder / "committed").read_bytes()
+    except FileNotFoundError:
+        return UNLIMITED
+    digits = line[:20]
+    return int(digits) if digits.isdigit() and line == committed_line(int(digits)) else UNLIMITED

@@ -1,0 +1,243 @@
+"""Write a recording: what was appended is on the disk when :meth:`Recorder.append` returns."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ground.errors import RecordingError
+from ground.recording.read import Recording
+from ground.recording.segment import (
+    END,
+    PREAMBLE,
+    UNLIMITED,
+    Message,
+    columns,
+    committed_line,
+    encode,
+    read_committed,
+    segment_name,
+    segment_positions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+_BATCH_OCTETS: Final = 64 << 20
+
+
+@dataclass(slots=True)
+class _Group:
+    """Messages that become durable together, with one sync."""
+
+    messages: list[Message] = field(default_factory=list)
+    received: list[NDArray[np.int64]] = field(default_factory=list)
+    commit: asyncio.Future[int] | None = None
+
+
+@dataclass(slots=True)
+class _Segment:
+    """The segment that is being written. ``kept``: it holds committed messages."""
+
+    path: Path
+    file: int
+    octets: int = 0
+    kept: bool = False
+
+
+class Recorder:
+    """The writer of the recording in ``folder``, an async context manager; a folder has one writer at a time.
+
+    Appends that arrive while a sync is in progress are written and synced together as the next group. ``committed`` is
+    the position up to which (exclusive) the recording may be read. ``malformed`` counts user properties that should
+    have been decimal 64-bit integers and are recorded as null.
+
+    ``segment_octets``: a new segment is begun when the present one has reached this size.
+    """
+
+    def __init__(self, folder: Path, *, segment_octets: int = 256 << 20) -> None:
+        self.folder = folder
+        self.committed = 0
+        self.malformed = 0
+        self._segment_octets = segment_octets
+        self._segment: _Segment | None = None
+        self._committed_file = -1
+        self._group = _Group()
+        self._lock = threading.Lock()
+        """Guards ``_group``, which the event loop fills and the writing thread takes."""
+        self._thread = ThreadPoolExecutor(1, f"recording {folder.name}")
+        self._grown = asyncio.Event()
+
+    async def __aenter__(self) -> Recorder:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # One thread: this runs after every commit that was begun.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._close))
+        self._thread.shutdown()
+
+    async def append(self, messages: Sequence[Message], received: NDArray[np.int64]) -> range:
+        """Record ``messages`` and return their positions when they are durable.
+
+        ``received``: int64 (n,), ns since 1970 UTC. Raises :class:`~ground.errors.RecordingError` (disk full, disk
+        broken) with none of them recorded; the same call may be tried again.
+        """
+        if not messages:
+            return range(self.committed, self.committed)
+        with self._lock:
+            group = self._group
+            offset = len(group.messages)
+            group.messages.extend(messages)
+            group.received.append(received)
+            if group.commit is None:
+                group.commit = asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
+                group.commit.add_done_callback(self._tell)
+        first = await asyncio.shield(group.commit)
+        return range(first + offset, first + offset + len(messages))
+
+    async def grown(self, position: int) -> int:
+        """Wait until more than ``position`` messages are committed; returns how many are."""
+        while self.committed <= position:
+            await self._grown.wait()
+        return self.committed
+
+    def _tell(self, commit: asyncio.Future[int]) -> None:
+        if not commit.cancelled() and commit.exception() is None:
+            self._grown.set()
+            self._grown.clear()
+
+    # From here on everything runs in the writing thread.
+
+    def _open(self) -> None:
+        try:
+            for missing in reversed([path for path in (self.folder, *self.folder.parents) if not path.exists()]):
+                missing.mkdir(exist_ok=True)
+                _sync(missing.parent)
+            self._committed_file = os.open(self.folder / "committed", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(self._committed_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The end of the last segment may have become durable without being acknowledged: it stays. Acknowledged
+            # messages whose segment was damaged since keep their positions.
+            acknowledged = read_committed(self.folder)
+            durable = Recording(self.folder, lambda: UNLIMITED).end()
+            self.committed = durable if acknowledged == UNLIMITED else max(durable, acknowledged)
+            for first in segment_positions(self.folder)[-1:]:
+                _sync(self.folder / segment_name(first))
+            os.pwrite(self._committed_file, committed_line(self.committed), 0)
+        except BlockingIOError as error:
+            raise RecordingError("another process is recording into this folder", path=str(self.folder)) from error
+        except OSError as error:
+            raise RecordingError(f"cannot record here ({error.strerror})", path=str(self.folder)) from error
+
+    def _commit(self) -> int:
+        with self._lock:
+            group, self._group = self._group, _Group()
+        first = position = self.committed
+        try:
+            for messages, received in _cut(group.messages, np.concatenate(group.received)):
+                self._write(messages, received, position)
+                position += len(messages)
+            segment = self._open_segment(position)
+            os.fdatasync(segment.file)
+            os.pwrite(self._committed_file, committed_line(position), 0)
+        except OSError as error:
+            # After a failed sync the kernel may take the pages for clean; only new ones are certain.
+            path = self._abandon()
+            raise RecordingError(f"cannot be written ({error.strerror})", path=path) from error
+        except BaseException:
+            self._abandon()
+            raise
+        segment.kept = True
+        self.committed = position
+        return first
+
+    def _write(self, messages: Sequence[Message], received: NDArray[np.int64], position: int) -> None:
+        if self._segment and self._segment.octets >= self._segment_octets:
+            self._finish_segment()
+        segment = self._open_segment(position)
+        batch, malformed = columns(messages, received)
+        segment.octets += _write_all(segment.file, encode(batch, position))
+        self.malformed += malformed
+
+    def _open_segment(self, position: int) -> _Segment:
+        """The present segment, or a new one that begins with ``position``."""
+        if self._segment is None:
+            path = self.folder / segment_name(position)
+            if path.exists():
+                # A crash before its first batch was whole. It holds nothing that anyone was promised.
+                path.replace(path.with_suffix(".torn"))
+            self._segment = _Segment(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+            self._segment.octets = _write_all(self._segment.file, (PREAMBLE,))
+            _sync(self.folder)
+        return self._segment
+
+    def _finish_segment(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment:
+            try:
+                _write_all(segment.file, (END,))
+                os.fdatasync(segment.file)
+            finally:
+                os.close(segment.file)
+
+    def _abandon(self) -> str:
+        """Leave the present segment as it is and let the next commit begin a new one. Returns its path."""
+        segment, self._segment = self._segment, None
+        if segment is None:
+            return str(self.folder)
+        os.close(segment.file)
+        if not segment.kept:
+            segment.path.unlink()
+        return str(segment.path)
+
+    def _close(self) -> None:
+        try:
+            self._finish_segment()
+        except OSError:
+            pass  # the end marker is a courtesy; all messages are durable
+        finally:
+            os.close(self._committed_file)
+
+
+def _cut(messages: list[Message], received: NDArray[np.int64]) -> Iterator[tuple[list[Message], NDArray[np.int64]]]:
+    """Pieces small enough for one batch."""
+    start = octets = 0
+    for number, message in enumerate(messages):
+        if octets > _BATCH_OCTETS:
+            yield messages[start:number], received[start:number]
+            start, octets = number, 0
+        octets += len(message.payload)
+    yield messages[start:], received[start:]
+
+
+def _write_all(file: int, parts: Sequence[bytes | memoryview]) -> int:
+    """Write every octet of ``parts``; returns how many. The kernel may take less than it is given in one call."""
+    total = 0
+    for part in parts:
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        total += len(part)
+    return total
+
+
+def _sync(path: Path) -> None:
+    """Make the file or directory at ``path`` durable as it is."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

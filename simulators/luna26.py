@@ -1,0 +1,223 @@
+"""Luna 26: a polar orbiter of the Moon, 80 x 60 km. Orbit epoch, budget and packets are invented: none is published."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simulators import housekeeping
+from simulators.bus import SOLAR_CONSTANT, Bus, Node
+from simulators.ephemeris import RADIUS
+from simulators.orbit import LunarOrbit, Trajectory, instant, read_events
+from simulators.spacecraft import Cadence, Spacecraft, unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simulators.bus import Profile
+    from simulators.encoder import Values
+    from simulators.ephemeris import Floats
+    from simulators.geometry import Scene
+    from simulators.spacecraft import Moments
+
+# Cold traps near the poles: latitude, longitude (deg), share of epithermal neutrons that is missing, width (deg).
+# After the LEND and LPNS maps (Mitrofanov et al. 2010, Feldman et al. 2001); numbers rounded, widths widened to what a
+# detector without collimator resolves from 70 km.
+_COLD_TRAPS = (
+    (-84.9, -35.5, 0.09, 3.0),  # Cabeus
+    (-88.1, 44.9, 0.08, 2.5),  # Shoemaker
+    (-87.4, -5.0, 0.05, 2.5),  # Haworth
+    (85.2, -155.4, 0.05, 3.0),  # Rozhdestvensky
+    (81.4, 22.4, 0.03, 3.5),  # Sylvester and Hermite's surroundings
+)
+
+
+def trajectory(folder: Path, start: int, saved: dict[str, Any] | None) -> Trajectory:
+    """The orbit from the mission folder's state vector."""
+    del start  # one state vector serves for all times
+    return Trajectory(LunarOrbit(), read_events(folder / "trajectory.toml"), saved)
+
+
+def axes(scene: Scene) -> Floats:
+    """Body axes (3, 3, n) as rows: Z to nadir, Y against the orbit's normal, X completes (near the velocity)."""
+    z = -unit(scene.r)
+    y = -unit(np.cross(scene.r, scene.v, axis=0))
+    return np.array([np.cross(y, z, axis=0), y, z])
+
+
+def drive(scene: Scene, body: Floats, transmitting: Floats) -> Profile:
+    """What acts on the bus. The array turns about Y; torque is gravity gradient and sunlight."""
+    sun = np.einsum("ijn,jn->in", body, scene.to_sun)
+    day = np.maximum(np.sum(unit(scene.r) * scene.to_sun, axis=0), 0)
+    below = (RADIUS["moon"] / (RADIUS["moon"] + scene.altitude)) ** 2
+    ones = np.ones(len(scene.time))
+    return {
+        "flux": SOLAR_CONSTANT / scene.sun_au**2 * scene.sunlight,
+        "array_cosine": np.sqrt(np.maximum(1 - sun[1] ** 2, 0)),
+        "planet": (1150 * day + 8) * below,
+        "torque_x": 2e-4 * sun[1] * scene.sunlight,
+        "torque_y": 3e-4 * sun[0] * sun[2] * scene.sunlight + 4e-5,
+        "torque_z": -1.5e-4 * sun[0] * scene.sunlight,
+        "avionics": 175 * ones,
+        "attitude": 64 * ones,
+        "radio": 38 + 132 * transmitting,
+        "payload": 145 + 55.0 * (scene.sunlight < 0.5),  # the radar sounds by night
+    }
+
+
+def hydrogen(latitude: Floats, longitude: Floats) -> Floats:
+    """Share (n,) of epithermal neutrons that hydrogen takes away at selenographic degrees."""
+    lost = 0.02 * np.clip((np.abs(latitude) - 60) / 30, 0, 1) ** 2
+    for trap_latitude, trap_longitude, depth, width in _COLD_TRAPS:
+        lost = lost + depth * np.exp(-((_distance(latitude, longitude, trap_latitude, trap_longitude) / width) ** 2))
+    return np.asarray(lost)
+
+
+def kreep(latitude: Floats, longitude: Floats) -> Floats:
+    """Thorium-rich terrane of Oceanus Procellarum and Imbrium, 0 to 1 (n,), after Lunar Prospector's map."""
+    return np.asarray(np.exp(-((_distance(latitude, longitude, 20.0, -28.0) / 30) ** 2)))
+
+
+def _distance(latitude: Floats, longitude: Floats, at_latitude: float, at_longitude: float) -> Floats:
+    a, b, difference = np.radians(latitude), np.radians(at_latitude), np.radians(longitude - at_longitude)
+    cosine = np.sin(a) * np.sin(b) + np.cos(a) * np.cos(b) * np.cos(difference)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def navigation(m: Moments) -> Values:
+    """Orbit as propagated on board; the node count goes by the epoch's period."""
+    return {
+        **{f"position_{axis}": m.scene.r[i] for i, axis in enumerate("xyz")},
+        **{f"velocity_{axis}": m.scene.v[i] for i, axis in enumerate("xyz")},
+        "altitude": m.scene.altitude,
+        "latitude": m.scene.latitude,
+        "longitude": m.scene.longitude,
+        "orbit_number": 2_114 + np.floor(m.elapsed / 7_090).astype(np.int64),
+    }
+
+
+def neutrons(m: Moments) -> Values:
+    """Counts fall with the solid angle of the Moon, with hydrogen (epithermal) and with KREEP (thermal)."""
+    solid = _solid_angle(m) / 0.6
+    lost = hydrogen(m.scene.latitude, m.scene.longitude)
+    rich = kreep(m.scene.latitude, m.scene.longitude)
+    return {
+        "neutrons_thermal": m.counts("thermal", 310 * solid * (1 - 0.25 * rich) * (1 + 0.5 * lost)),
+        "neutrons_epithermal": m.counts("epithermal", 420 * solid * (1 - lost)),
+        "neutrons_fast": m.counts("fast", 150 * solid * (1 - 1.6 * lost) * (1 + 0.2 * rich)),
+        "neutron_high_voltage": 1200 + m.drift("neutron_voltage", 0.8, 30),
+        "neutron_mode": 2,
+    }
+
+
+def gamma(m: Moments) -> Values:
+    """Two-second counts in windows around four lines."""
+    solid = _solid_angle(m) / 0.6
+    rich = kreep(m.scene.latitude, m.scene.longitude)
+    lost = hydrogen(m.scene.latitude, m.scene.longitude)
+    total = m.counts("gamma", 5_200 * solid * (1 + 0.12 * rich))
+    return {
+        "gamma_total": total,
+        "gamma_potassium": m.counts("potassium", 95 * solid * (1 + 1.6 * rich)),
+        "gamma_thorium": m.counts("thorium", 60 * solid * (1 + 3.0 * rich)),
+        "gamma_iron": m.counts("iron", 80 * solid * (1 + 0.5 * rich)),
+        "gamma_hydrogen": m.counts("hydrogen", 34 * solid * (1 + 2.0 * lost)),
+        "gamma_dead_time": total * 1.1e-3,
+        "gamma_detector_temperature": -178 + 0.05 * m["instrument_temperature"] + m.drift("crystal", 0.2, 60),
+    }
+
+
+def _solid_angle(m: Moments) -> Floats:
+    """The Moon's share of half the sky, (n,)."""
+    sine = RADIUS["moon"] / (RADIUS["moon"] + m.scene.altitude)
+    return np.asarray(1 - np.sqrt(1 - sine**2))
+
+
+def radar(m: Moments) -> Values:
+    """Surface echo: two-way time from the altitude over a rough surface, power with its square."""
+    sounding = m.scene.sunlight < 0.5
+    relief = m.drift("relief", 0.9, 4)
+    height = m.scene.altitude - relief
+    echo = -62 - 20 * np.log10(height / 70) + m.drift("roughness", 2.0, 1) + m.noise("speckle", 0.8)
+    return {
+        "radar_mode": np.where(sounding, 2, 1),
+        "echo_delay": 2 * height / 299_792.458 * 1e9,
+        "echo_power": np.where(sounding, echo, -120.0),
+        "radar_noise": -108 + m.noise("radar", 0.4),
+        "radar_gain": np.where(sounding, 44.0, 0.0),
+        "subsurface_ratio": np.where(sounding, -24 + m.drift("layers", 4, 9), -99.0),
+    }
+
+
+def plasma(m: Moments) -> Values:
+    """Solar wind by day; behind the Moon the wake: hardly any ions, a negative potential."""
+    lit = np.clip(m.scene.sunlight, 0.01, 1)
+    day = lit > 0.5
+    return {
+        "ion_density": 6.2 * lit * np.exp(m.drift("ions", 0.3, 25)),
+        "ion_speed": 395 + m.drift("ion_speed", 18, 120) + m.noise("ion_speed", 2),
+        "electron_temperature": np.where(day, 11.0, 46.0) * np.exp(m.drift("electrons", 0.12, 10)),
+        "spacecraft_potential": np.where(day, 6.0, -28.0) + m.drift("potential", 2.0, 6),
+        **{
+            f"field_{axis}": mean + m.drift(f"field_{axis}", 1.6, 30) + m.noise(f"field_{axis}", 0.08)
+            for axis, mean in (("x", 2.4), ("y", -3.1), ("z", 0.6))
+        },
+        "dust_impacts": 410 + np.floor(m.elapsed / 97).astype(np.int64),
+    }
+
+
+BUS = Bus(
+    nodes=(
+        Node("body", 620_000, 0.72, 1.9, 14.0, facing=0.3, load="avionics", share=0.4),
+        Node("array", 26_000, 4.9, 9.6, 40.0, facing=2.4),
+        Node("radiator", 38_000, 0.05, 1.3, -12.0, facing=0.2, coupling=4.0),
+        Node("battery", 52_000, 0.0, 0.06, 14.0, coupling=0.8, heater=44.0, on=12.0, off=15.0),
+        Node("transmitter", 14_000, 0.0, 0.16, 24.0, coupling=1.8, load="radio", share=0.6),
+        Node("computer", 9_000, 0.0, 0.04, 26.0, coupling=3.2, load="avionics", share=0.35),
+        Node("instrument", 34_000, 0.03, 0.22, 3.0, coupling=0.7, heater=30.0, on=0.0, off=5.0,
+             load="payload", share=0.12),
+        Node("tank", 88_000, 0.0, 0.05, 18.5, coupling=0.5, heater=38.0, on=18.0, off=19.0),
+        Node("tracker", 3_200, 0.015, 0.07, -8.0, coupling=0.15, heater=9.0, on=-10.0, off=-6.0,
+             load="attitude", share=0.02),
+    ),
+    array=1_650.0,
+    ampere_hours=90.0,
+    charge=0.86,
+    wheel_limit=18.0,
+    momentum=(3.2, -5.1, 1.7),
+)  # fmt: skip
+
+LUNA26 = Spacecraft(
+    name="luna26",
+    start=instant("2028-09-13T01:45:00"),
+    trajectory=trajectory,
+    axes=axes,
+    drive=drive,
+    bus=BUS,
+    telemetry={
+        "Power": Cadence(housekeeping.power, 8),
+        "Thermal": Cadence(housekeeping.thermal, 16, 1),
+        "Attitude": Cadence(partial(housekeeping.attitude, mode=1), 2),
+        "Wheels": Cadence(housekeeping.wheels, 8, 3),
+        "StarTracker": Cadence(housekeeping.star_tracker, 8, 5),
+        # Two wide antennas cover the sky: the better one is taken to look straight at the Earth.
+        "Radio": Cadence(
+            lambda m: housekeeping.radio(m, 2, m.scene.to_earth, uplink=7.19e9, ground_eirp=92.0, gain=-3.0), 8, 6
+        ),
+        "Computer": Cadence(partial(housekeeping.computer, version="2.6.1", mode=3, uptime=1_900_000.0), 8, 2),
+        "Propulsion": Cadence(partial(housekeeping.propulsion, mass=412.0), 40, 7),
+        "Navigation": Cadence(navigation, 8, 4),
+        "Neutrons": Cadence(neutrons, 8, 7),
+        "Gamma": Cadence(gamma, 16, 9),
+        "Radar": Cadence(radar, 2, 1),
+        "Plasma": Cadence(plasma, 4, 3),
+    },
+    vcid=0,
+    idle_vcid=63,
+    frame_rate=8,  # 65,536 bit/s: 892 octets, 128 of Reed-Solomon parity and the sync marker are 1,024
+    carrier=8.4256e9,
+    eirp=13.0,
+    bit_rate=8 * 8 * 892,
+)

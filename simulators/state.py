@@ -1,0 +1,69 @@
+"""What a simulation must not forget: its clock, its counters, and where its physics stood.
+
+The file is written before the frames of a step are published. A kill in between loses that step (a gap that the
+counters show, as they should) and never uses a count twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ground.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass
+class State:
+    """The persistent part of a simulation.
+
+    ``epoch``: ns since 1970 UTC at which it began; ``time``: up to where packets were made. ``run``: the publisher's
+    start, kept as long as ``seq`` goes on. ``seq``: frames published so far by each station; ``vcfc``: next frame count
+    of each virtual channel; ``counts``: next sequence count of each APID. ``station``: which one listens, if any.
+    ``chunk``: see :class:`~simulators.simulation.Simulation`.
+    """
+
+    mission: str
+    seed: int
+    epoch: int
+    time: int
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
+    seq: dict[str, int] = field(default_factory=dict)
+    vcfc: dict[int, int] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    station: str | None = None
+    chunk: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, counter: dict[Any, int], key: str | int, n: int, modulo: int = 1 << 63) -> int:
+        """The next value of ``counter[key]``, which moves on by ``n``."""
+        value = counter.get(key, 0)
+        counter[key] = (value + n) % modulo
+        return value
+
+    def save(self, path: Path) -> None:
+        """Replace the file at ``path`` in one go."""
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(asdict(self)), "utf-8")
+        os.replace(beside, path)  # noqa: PTH105 - the call that POSIX guarantees to be atomic
+
+
+def load_state(path: Path) -> State | None:
+    """The state in the file at ``path``, or None where there is none.
+
+    Raises :class:`~ground.errors.ConfigError` for a file that isn't one.
+    """
+    try:
+        values = json.loads(path.read_text("utf-8"))
+        state = State(**values)
+        state.vcfc = {int(key): int(value) for key, value in state.vcfc.items()}
+        state.counts = {int(key): int(value) for key, value in state.counts.items()}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path} is not a simulation's state ({error}); remove it to begin anew") from error
+    return state

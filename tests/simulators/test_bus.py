@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simulators.bus import SOLAR_CONSTANT, STEFAN_BOLTZMANN, ZERO_C, Node, Profile
+from simulators.luna26 import BUS
+
+HOURS = 2
+
+
+def drive(hours: float = HOURS, **changes: float) -> Profile:
+    """Sunlight with an eclipse in the middle third."""
+    n = round(hours * 3600)
+    values = dict.fromkeys(("planet", "torque_x", "torque_y", "torque_z"), 0.0)
+    values |= {"flux": SOLAR_CONSTANT, "array_cosine": 1.0}
+    values |= {"avionics": 180.0, "attitude": 60.0, "radio": 150.0, "payload": 150.0} | changes
+    result = {name: np.full(n, value) for name, value in values.items()}
+    result["flux"][n // 3 : 2 * n // 3] = 0
+    return result
+
+
+def test_power_balance_closes_at_every_tick() -> None:
+    _, profile = BUS.advance(BUS.initial(), drive())
+    consumers = sum(profile[name] for name in ("avionics", "attitude", "radio", "payload", "heaters"))
+    np.testing.assert_allclose(profile["load"], consumers)
+    into_battery = profile["battery_voltage"] * profile["battery_current"]
+    np.testing.assert_allclose(profile["array_power"], profile["load"] + into_battery, atol=1e-9)
+
+
+def test_charge_is_the_integral_of_the_current() -> None:
+    state, profile = BUS.advance(BUS.initial(), drive())
+    expected = BUS.charge + np.cumsum(profile["battery_current"][:-1]) / 3600 / BUS.ampere_hours
+    np.testing.assert_allclose(profile["charge"][1:], expected, atol=1e-12)
+    assert state["charge"] == profile["charge"][-1]
+    dark = profile["array_power"] < 1e-9
+    assert dark.sum() == HOURS * 1200
+    assert np.all(profile["battery_current"][dark] < -10)
+    assert np.all(profile["battery_current"] <= BUS.charge_limit)
+
+
+def test_a_full_battery_takes_no_more() -> None:
+    full = BUS.initial() | {"charge": 1.0}
+    _, profile = BUS.advance(full, drive(0.1))
+    assert profile["battery_current"][0] == 0
+    np.testing.assert_allclose(profile["array_power"][0], profile["load"][0])
+
+
+def test_a_lone_node_settles_where_heat_in_is_heat_out() -> None:
+    body = Node("body", 1_000, 0.5, 1.0, 20.0)
+    array = Node("array", 1_000, 1.0, 2.0, 20.0)
+    bus = replace(BUS, nodes=(body, array), array=0.0)
+    light = drive(4)
+    light["flux"][:] = SOLAR_CONSTANT
+    _, profile = bus.advance(bus.initial() | {"temperature": [20.0, 20.0], "heater": [False, False]}, light)
+    expected = (0.5 * SOLAR_CONSTANT / STEFAN_BOLTZMANN) ** 0.25 - ZERO_C
+    assert profile["body_temperature"][-1] == pytest.approx(expected, abs=0.01)
+    assert profile["array_temperature"][-1] == pytest.approx(expected, abs=0.01)
+
+
+def test_conduction_moves_heat_and_makes_none() -> None:
+    nodes = (Node("body", 5_000, 0, 0, 0), Node("array", 3_000, 0, 0, 0, coupling=5.0))
+    bus = replace(BUS, nodes=nodes, array=0.0)
+    _, profile = bus.advance({**bus.initial(), "temperature": [40.0, 0.0], "heater": [False, False]}, drive(3))
+    heat = 5_000 * profile["body_temperature"] + 3_000 * profile["array_temperature"]
+    np.testing.assert_allclose(heat, heat[0], rtol=1e-12)
+    assert profile["body_temperature"][-1] == pytest.approx(profile["array_temperature"][-1], abs=0.01)
+
+
+def test_thermostats_switch_at_their_thresholds_only() -> None:
+    _, profile = BUS.advance(BUS.initial(), drive(3))
+    tank = next(node for node in BUS.nodes if node.name == "tank")
+    on, temperature = profile["tank_heater"] > 0.5, profile["tank_temperature"]
+    assert np.any(on)
+    assert not np.all(on)
+    assert np.all(temperature[1:][on[1:] & ~on[:-1]] < tank.on)
+    assert np.all(temperature[1:][~on[1:] & on[:-1]] >= tank.off)
+
+
+def test_thrusters_unload_the_wheels_beyond_the_limit() -> None:
+    state, profile = BUS.advance(BUS.initial(), drive(3, torque_x=5e-3))
+    size = np.sqrt(sum(profile[f"momentum_{axis}"] ** 2 for axis in "xyz"))
+    unloading = profile["unloading"] > 0.5
+    assert np.any(unloading)
+    assert size.max() < BUS.wheel_limit + 0.1
+    assert np.all(np.diff(size)[unloading[1:-1].nonzero()[0]] < 0)
+    assert isinstance(state["unloading"], bool)
+
+
+def test_two_halves_make_the_whole() -> None:
+    whole = drive(1)
+    state, profile = BUS.advance(BUS.initial(), whole)
+    middle, _ = BUS.advance(BUS.initial(), {name: values[:1801] for name, values in whole.items()})
+    resumed, rest = BUS.advance(middle, {name: values[1800:] for name, values in whole.items()})
+    assert resumed == state
+    for name, values in rest.items():
+        np.testing.assert_array_equal(values, profile[name][1800:], err_msg=name)
