@@ -1,9 +1,9 @@
 """Read an XTCE definition file into :mod:`ground.xtce.declarations`.
 
 The part of XTCE that is understood also loads in space-packet-parser 6.2 and Yamcs 5.12. All else is refused with its
-name and line: a definition that is half understood decodes to nonsense. Readers differ in two things that a file had
-better not use: a container that is based on another without a restriction (Yamcs ignores it; here it always applies), and
-the LeadingSize of a string (bits here and in space-packet-parser, which is the oracle of the tests).
+name and line: a definition that is half understood decodes to nonsense. A file had better not use two things that
+readers take differently: a container based on another without a restriction (it always applies; Yamcs ignores it), and
+the LeadingSize of a string (it counts bits, as in space-packet-parser).
 """
 
 from __future__ import annotations

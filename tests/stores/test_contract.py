@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import itertools
-import math
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ground.errors import StoreError
 from ground.stores import Checkpoint, Count, Rows
 from ground.stores.longtable import HISTORY, IDENTITY, LATEST
+from tests.stores.examples import ALL, NOWHERE, containers, power, shared_store, sorted_rows, values_of
 from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch, same, times
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ground.stores import Store
     from tests.stores.conftest import OpenStore
-
-ALL = (-(2**63) + 2, 2**63 - 1)
-NOWHERE = Checkpoint(0, b"")
-
-containers = (f"C{i}" for i in itertools.count())
-shared_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-
-
-def power(*batches: pa.RecordBatch, container: str = "Power") -> list[Rows]:
-    return [Rows("luna26", container, rows) for rows in batches]
 
 
 async def test_an_empty_store_answers_with_nothing(store: Store) -> None:
@@ -68,21 +53,6 @@ async def test_a_checkpoint_moves_without_rows(store: Store) -> None:
     assert await store.counts() == {}
 
 
-def values_of(kind: pa.DataType) -> st.SearchStrategy[Any]:
-    if pa.types.is_floating(kind):
-        return st.floats(width=32 if kind == pa.float32() else 64)
-    if pa.types.is_integer(kind):
-        low, high = (0, 2**kind.bit_width - 1)
-        if pa.types.is_signed_integer(kind):
-            low, high = -(2 ** (kind.bit_width - 1)), 2 ** (kind.bit_width - 1) - 1
-        return st.integers(low, high)
-    if pa.types.is_timestamp(kind):
-        return st.integers(*ALL)
-    if pa.types.is_boolean(kind):
-        return st.booleans()
-    return st.text(max_size=20) if pa.types.is_string(kind) else st.binary(max_size=20)
-
-
 @st.composite
 def any_batches(draw: st.DrawFn) -> pa.RecordBatch:
     """Up to six rows of every type, with distinct identities."""
@@ -98,11 +68,6 @@ def any_batches(draw: st.DrawFn) -> pa.RecordBatch:
             column = draw(st.lists(st.none() | values_of(field.type), min_size=n, max_size=n))
             columns[field.name] = times(column) if pa.types.is_timestamp(field.type) else pa.array(column, field.type)
     return pa.RecordBatch.from_pydict(columns, schema=SCHEMA)
-
-
-def sorted_rows(rows: pa.RecordBatch | pa.Table) -> pa.Table:
-    table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-    return table.sort_by([("time", "ascending"), ("seq", "ascending")])
 
 
 @shared_store
@@ -250,154 +215,6 @@ async def test_a_batch_that_cannot_be_stored_names_its_column(store: Store, rows
     with pytest.raises(StoreError, match=f"luna26/Power: {what}"):
         await store.append(power(rows), NOWHERE)
     assert await store.checkpoint() is None
-
-
-# History
-
-
-@pytest.mark.parametrize(("start", "stop", "buckets"), [(5, 5, 1), (6, 5, 1), (0, 5, 0), (0, 5, -1), (0, 2**63, 9)])
-async def test_a_window_that_cannot_be_divided(store: Store, start: int, stop: int, buckets: int) -> None:
-    with pytest.raises(ValueError, match="should be"):
-        await store.history("luna26", ["Power/voltage"], start, stop, buckets)
-
-
-def reference(rows: pa.Table, name: str, start: int, stop: int, buckets: int) -> list[dict[str, Any]]:
-    """The long table of one parameter as its definition says, sample by sample."""
-    field = rows.schema.field(name)
-    number = not (pa.types.is_string(field.type) or pa.types.is_binary(field.type))
-    state = name in ("mode", "heater", "text")
-    column = rows[name].cast(pa.int64()) if pa.types.is_timestamp(field.type) else rows[name]
-    stored: Any = zip(rows["time"].cast(pa.int64()).to_pylist(), column.to_pylist(), strict=True)
-    samples = [(time, value) for time, value in stored if start <= time < stop and value is not None]
-    changed = [i > 0 and samples[i][1] != samples[i - 1][1] for i in range(len(samples))]
-    raw = len(samples) <= buckets
-    width = -(-(stop - start) // buckets)
-    groups: dict[int, list[int]] = {}
-    for i, (time, _) in enumerate(samples):
-        groups.setdefault(i if raw else (time - start) // width, []).append(i)
-    result = []
-    for group, members in groups.items():
-        finite = [float(samples[i][1]) for i in members if number and math.isfinite(samples[i][1])]
-        final = samples[members[-1]][1]
-        text = final if isinstance(final, str) else None
-        if isinstance(final, bytes):
-            text = base64.b64encode(final).decode()
-        if pa.types.is_timestamp(field.type) or field.type in (pa.int64(), pa.uint64()):
-            text = str(final)
-        result.append(
-            {
-                "parameter": f"Power/{name}",
-                "time": samples[group][0] if raw else start + group * width,
-                "count": len(members),
-                "min": min(finite, default=None),
-                "mean": pytest.approx(math.fsum(f / len(finite) for f in finite), rel=1e-6) if finite else None,
-                "max": max(finite, default=None),
-                "last": pytest.approx(float(final), rel=0, abs=0, nan_ok=True) if number else None,
-                "text": text,
-                "changes": sum(changed[i] for i in members) if state else None,
-                "raw": raw,
-            }
-        )
-    return result
-
-
-def as_rows(table: pa.Table) -> list[dict[str, Any]]:
-    plain = table.set_column(1, "time", table["time"].cast(pa.int64()))
-    rows: list[dict[str, Any]] = plain.to_pylist()
-    return rows
-
-
-@st.composite
-def samples(draw: st.DrawFn) -> pa.RecordBatch:
-    """Up to 40 rows within 50 ns, in any order, of every type, with nulls; floats that a float64 can sum."""
-    identity = st.tuples(st.integers(0, 50), st.integers(0, 3))
-    identities = draw(st.lists(identity, min_size=1, max_size=40, unique=True))
-    n = len(identities)
-    moderate = st.floats(-(2.0**99), 2.0**99, width=32) | st.sampled_from([math.nan, math.inf, -math.inf])
-    columns: dict[str, pa.Array[Any]] = {}
-    for field in SCHEMA:
-        if field.name in IDENTITY.names:
-            continue
-        strategy = moderate if pa.types.is_floating(field.type) else values_of(field.type)
-        if field.name in ("mode", "text"):
-            strategy = st.sampled_from([0, 1] if field.name == "mode" else ["a", "b"])
-        column = draw(st.lists(st.none() | strategy, min_size=n, max_size=n))
-        columns[field.name] = times(column) if pa.types.is_timestamp(field.type) else pa.array(column, field.type)
-    return batch([T0 + time for time, _ in identities], [seq for _, seq in identities], SCHEMA, **columns)
-
-
-@shared_store
-@given(rows=samples(), start=st.integers(-5, 40), length=st.integers(1, 60), buckets=st.integers(1, 30))
-async def test_history_is_what_its_definition_says(
-    store: Store, rows: pa.RecordBatch, start: int, length: int, buckets: int
-) -> None:
-    mission = next(containers)
-    await store.append([Rows(mission, "Power", rows)], Checkpoint(3, b""))
-    names = [field.name for field in SCHEMA if field.name not in IDENTITY.names]
-    window = (T0 + start, T0 + start + length)
-    history = await store.history(mission, [f"Power/{name}" for name in names], *window, buckets)
-    ordered = sorted_rows(rows)
-    expected = [row for name in names for row in reference(ordered, name, *window, buckets)]
-    assert history.table.schema.equals(HISTORY)
-    assert as_rows(history.table) == expected
-    assert (history.through, history.width) == (3, -(-length // buckets))
-
-
-async def test_history_of_parameters_in_several_containers(store: Store) -> None:
-    fast, slow = random_batch(5000, seed=1), random_batch(10, seed=2)
-    await store.append([*power(fast), *power(slow, container="Slow")], Checkpoint(9, b""))
-    asked = ["Slow/mode", "Power/voltage", "Power/absent", "Absent/mode", "Power/mode", "Slow/mode"]
-    table = (await store.history("luna26", asked, T0, T0 + 5000 * MS, 100)).table
-    runs = [name for name, _ in itertools.groupby(table["parameter"].to_pylist())]
-    assert runs == ["Slow/mode", "Power/voltage", "Power/mode"]
-    raw = dict(zip(table["parameter"].to_pylist(), table["raw"].to_pylist(), strict=True))
-    assert raw == {"Slow/mode": True, "Power/voltage": False, "Power/mode": False}
-    valid = len(fast) - fast.column("voltage").null_count
-    assert pc.sum(table.filter(pc.field("parameter") == "Power/voltage")["count"]).as_py() == valid
-
-
-async def test_history_covers_exactly_the_position_that_it_gives(store: Store) -> None:
-    """Rows and position are one snapshot, whatever is appended meanwhile."""
-
-    async def append() -> None:
-        for i in range(60):
-            await store.append(power(batch([T0 + i], [i], a=pa.array([1.0]))), Checkpoint(i + 1, b""))
-
-    appending = asyncio.create_task(append())
-    seen = []
-    while not appending.done():
-        history = await store.history("luna26", ["Power/a"], T0, T0 + 100, 1000)
-        assert history.table.num_rows == history.through
-        seen.append(history.through)
-    await appending
-    assert seen == sorted(seen)
-
-
-# The newest sample
-
-
-async def test_last_is_the_newest_by_time_then_seq(store: Store) -> None:
-    def rows(time: list[int], seq: list[int], a: Sequence[float | None], b: Sequence[int | None]) -> pa.RecordBatch:
-        return batch([T0 + t for t in time], seq, a=pa.array(a, pa.float32()), b=pa.array(b, pa.uint64()))
-
-    await store.append(power(rows([5, 5, 5], [1, 3, 2], [1, 3, 2], [1, 2**64 - 1, 2])), NOWHERE)
-    await store.append(power(rows([4, 1], [9, 9], [8, 9], [8, 9])), NOWHERE)
-    last = await store.last("luna26", ["Power/b", "Power/a", "Power/absent", "Absent/a"])
-    assert last.schema.equals(LATEST)
-    assert last["parameter"].to_pylist() == ["Power/b", "Power/a"]
-    assert last["time"].cast(pa.int64()).to_pylist() == [T0 + 5] * 2
-    assert last["ert"].cast(pa.int64()).to_pylist() == [T0 + 5 + 1000 * MS] * 2
-    assert last["last"].to_pylist() == [2.0**64, 3.0]
-    assert last["text"].to_pylist() == [str(2**64 - 1), None]
-
-
-async def test_last_looks_behind_nulls(store: Store) -> None:
-    await store.append(power(batch([T0, T0 + 1], [0, 1], a=pa.array([7.0, None]), b=pa.array([None, "x"]))), NOWHERE)
-    await store.append(power(batch([T0 + 2], [2], c=pa.array([None], pa.bool_()))), NOWHERE)
-    last = await store.last("luna26", ["Power/a", "Power/b", "Power/c"])
-    assert last["parameter"].to_pylist() == ["Power/a", "Power/b"]
-    assert last["time"].cast(pa.int64()).to_pylist() == [T0, T0 + 1]
-    assert last["text"].to_pylist() == [None, "x"]
 
 
 async def test_a_closed_store_says_so(open_store: OpenStore) -> None:

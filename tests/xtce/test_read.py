@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -24,127 +24,8 @@ from ground.xtce.declarations import (
 )
 from tests.xtce.definition import NAMESPACE, Oracle
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-SOUND = f"""<?xml version="1.0" encoding="UTF-8"?>
-<SpaceSystem xmlns="{NAMESPACE}" name="Probe" shortDescription="A probe">
-  <!-- comments are welcome -->
-  <Header date="2026-01-01" version="1"/>
-  <TelemetryMetaData>
-    <ParameterTypeSet>
-      <IntegerParameterType name="u11" sizeInBits="16" signed="false">
-        <IntegerDataEncoding sizeInBits="11" encoding="unsigned"/>
-      </IntegerParameterType>
-      <IntegerParameterType name="s16" sizeInBits="16" signed="true">
-        <IntegerDataEncoding sizeInBits="16" encoding="twosComplement" byteOrder="leastSignificantByteFirst"/>
-      </IntegerParameterType>
-      <FloatParameterType name="volts" sizeInBits="64">
-        <UnitSet><Unit>V</Unit></UnitSet>
-        <IntegerDataEncoding sizeInBits="12" encoding="unsigned">
-          <DefaultCalibrator>
-            <PolynomialCalibrator>
-              <Term coefficient="0.5" exponent="1"/>
-              <Term coefficient="-3" exponent="0"/>
-            </PolynomialCalibrator>
-          </DefaultCalibrator>
-        </IntegerDataEncoding>
-        <DefaultAlarm>
-          <StaticAlarmRanges>
-            <WarningRange minInclusive="20" maxInclusive="34"/>
-            <CriticalRange minInclusive="18.5"/>
-          </StaticAlarmRanges>
-        </DefaultAlarm>
-      </FloatParameterType>
-      <FloatParameterType name="kelvin">
-        <UnitSet><Unit>K</Unit></UnitSet>
-        <FloatDataEncoding sizeInBits="32" encoding="IEEE754_1985">
-          <DefaultCalibrator>
-            <SplineCalibrator order="1" extrapolate="true">
-              <SplinePoint raw="0" calibrated="1.5"/>
-              <SplinePoint raw="10" calibrated="2"/>
-            </SplineCalibrator>
-          </DefaultCalibrator>
-        </FloatDataEncoding>
-      </FloatParameterType>
-      <EnumeratedParameterType name="mode">
-        <IntegerDataEncoding sizeInBits="4" encoding="unsigned"/>
-        <EnumerationList>
-          <Enumeration value="0" label="OFF"/>
-          <Enumeration value="1" label="ON"/>
-        </EnumerationList>
-      </EnumeratedParameterType>
-      <BooleanParameterType name="valve" zeroStringValue="CLOSED" oneStringValue="OPEN">
-        <IntegerDataEncoding sizeInBits="1" encoding="unsigned"/>
-      </BooleanParameterType>
-      <StringParameterType name="text">
-        <StringDataEncoding encoding="US-ASCII">
-          <SizeInBits>
-            <Fixed><FixedValue>64</FixedValue></Fixed>
-            <TerminationChar>00</TerminationChar>
-          </SizeInBits>
-        </StringDataEncoding>
-      </StringParameterType>
-      <BinaryParameterType name="rest">
-        <BinaryDataEncoding>
-          <SizeInBits>
-            <DynamicValue>
-              <ParameterInstanceRef parameterRef="apid"/>
-              <LinearAdjustment slope="8" intercept="-16"/>
-            </DynamicValue>
-          </SizeInBits>
-        </BinaryDataEncoding>
-      </BinaryParameterType>
-      <AbsoluteTimeParameterType name="clock">
-        <Encoding units="seconds" scale="0.001" offset="2">
-          <IntegerDataEncoding sizeInBits="48" encoding="unsigned"/>
-        </Encoding>
-        <ReferenceTime>
-          <Epoch>GPS</Epoch>
-        </ReferenceTime>
-      </AbsoluteTimeParameterType>
-    </ParameterTypeSet>
-    <ParameterSet>
-      <Parameter name="apid" parameterTypeRef="u11"/>
-      <Parameter name="battery" parameterTypeRef="volts" shortDescription="Bus voltage"/>
-      <Parameter name="mode" parameterTypeRef="mode">
-        <LongDescription>What it is
-          doing</LongDescription>
-      </Parameter>
-      <Parameter name="first" parameterTypeRef="s16"/>
-      <Parameter name="second" parameterTypeRef="s16"/>
-    </ParameterSet>
-    <ContainerSet>
-      <SequenceContainer name="Root" abstract="true">
-        <EntryList>
-          <ParameterRefEntry parameterRef="apid"/>
-        </EntryList>
-      </SequenceContainer>
-      <SequenceContainer name="Pair" abstract="true">
-        <EntryList>
-          <ParameterRefEntry parameterRef="first"/>
-          <ParameterRefEntry parameterRef="second"/>
-        </EntryList>
-      </SequenceContainer>
-      <SequenceContainer name="Power" shortDescription="Power system">
-        <EntryList>
-          <ParameterRefEntry parameterRef="battery"/>
-          <ContainerRefEntry containerRef="Pair"/>
-          <ParameterRefEntry parameterRef="mode"/>
-        </EntryList>
-        <BaseContainer containerRef="Root">
-          <RestrictionCriteria>
-            <ComparisonList>
-              <Comparison parameterRef="apid" value="7"/>
-              <Comparison parameterRef="apid" value="9" comparisonOperator="!=" useCalibratedValue="false"/>
-            </ComparisonList>
-          </RestrictionCriteria>
-        </BaseContainer>
-      </SequenceContainer>
-    </ContainerSet>
-  </TelemetryMetaData>
-</SpaceSystem>
-"""
+SOUND = (Path(__file__).parent / "probe.xml").read_text()
+"""Every construct that is understood."""
 
 
 @pytest.fixture
