@@ -117,7 +117,7 @@ class Simulation:
 
     def stations(self) -> dict[str, dict[str, Any]]:
         """The payload of ``station/<mission>/<name>`` of each station, now."""
-        time = self.clock - STEP
+        time = self.state.time
         k = (time - self._chunk.begin) // SECOND
         return {
             name: status(

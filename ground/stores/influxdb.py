@@ -3,7 +3,7 @@
 The mission is a tag. InfluxDB has no transactions, so the checkpoint is written when the server has confirmed all rows
 before it; rows of an append that failed may be stored already, and are found again when it is repeated. It has no NaN
 and no infinity (both are stored as nulls, and counted) and fewer types than Arrow: see
-:mod:`ground.stores.influxdb_records`.
+:mod:`ground.stores.influxdb_container`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from ground.errors import ConfigError
 from ground.stores import Checkpoint, Count, History
 from ground.stores import influxdb_history as reading
 from ground.stores.influxdb_append import Appender
-from ground.stores.influxdb_records import CHECKPOINT, Container, Key, Progress, containers, select
+from ground.stores.influxdb_container import Container, containers
+from ground.stores.influxdb_progress import PROGRESS, STATE, Progress, checkpoint_of
+from ground.stores.influxdb_records import Key, fetch
 from ground.stores.influxdb_server import Address, Server
-from ground.stores.longtable import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,19 +86,19 @@ class InfluxdbStore:
 
     async def checkpoint(self) -> Checkpoint | None:
         """See :meth:`ground.stores.Store.checkpoint`."""
-        progress = await self._progress()
-        return progress.checkpoint if progress else None
+        (state,) = await fetch(self._server, STATE)
+        return checkpoint_of(state)
 
     async def counts(self) -> Mapping[Key, Count]:
         """See :meth:`ground.stores.Store.counts`."""
-        progress = await self._progress()
-        tallies = progress.tallies if progress else {}
+        (completed,) = await fetch(self._server, PROGRESS)
+        tallies = Progress.parse(completed).tallies
         return {key: Count(tally.stored, tally.repeated) for key, tally in tallies.items()}
 
     async def containers(self, mission: str) -> Mapping[str, pa.Schema]:
         """See :meth:`ground.stores.Store.containers`."""
-        (answer,) = await self._server.query([containers(mission)])
-        return {container.key[1]: container.schema for container in map(Container.parse, answer)}
+        (found,) = await fetch(self._server, containers(mission))
+        return {container.key[1]: container.schema for container in map(Container.parse, found)}
 
     async def history(self, mission: str, parameters: Sequence[str], start: int, stop: int, buckets: int) -> History:
         """See :meth:`ground.stores.Store.history`. A change is counted against the value before it in the window."""
@@ -109,15 +110,8 @@ class InfluxdbStore:
 
     async def rows(self, mission: str, container: str, start: int, stop: int) -> pa.Table:
         """See :meth:`ground.stores.Store.rows`."""
-        (answer,) = await self._server.query([containers(mission, [container])])
-        if not answer:
-            return IDENTITY.empty_table()
-        return await reading.rows(self._server, Container.parse(answer[0]), start, stop)
+        return await reading.rows(self._server, mission, container, start, stop)
 
     async def close(self) -> None:
         """See :meth:`ground.stores.Store.close`."""
         await self._server.close()
-
-    async def _progress(self) -> Progress | None:
-        (answer,) = await self._server.query([select(CHECKPOINT)])
-        return Progress.parse(answer)

@@ -18,22 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from ground.errors import StoreError
+from ground.stores.influxdb_container import Container, containers, unseen
 from ground.stores.influxdb_points import Points
-from ground.stores.influxdb_records import (
-    ANNOUNCEMENT,
-    CHECKPOINT,
-    FIRST,
-    LAST,
-    Announcement,
-    Container,
-    Key,
-    Progress,
-    Span,
-    Tally,
-    containers,
-    select,
-    unseen,
-)
+from ground.stores.influxdb_progress import ANNOUNCEMENT, PROGRESS, Announcement, Progress, Span, Tally, state_line
+from ground.stores.influxdb_records import FIRST, LAST, Key, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +30,7 @@ if TYPE_CHECKING:
 
     from ground.stores import Checkpoint, Rows
     from ground.stores.influxdb_server import Server
+    from ground.stores.lineprotocol import Strings
 
 Known: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.uint16]]"
 
@@ -102,19 +91,17 @@ class Appender:
         tallies = dict(progress.tallies)
         for arrival in arrivals:
             tallies[arrival.container.key] = await self._insert(arrival)
-        done = Progress(checkpoint, progress.appends + 1, tallies)
-        await self._record(done.line())
+        done = Progress(checkpoint.position, progress.appends + 1, tallies)
+        # In one request, so in one entry of the server's log.
+        await self._record(pa.concat_arrays([state_line(checkpoint), done.line()]))
         self._progress = done
 
     async def _resume(self) -> Progress:
         """What the bucket holds, where this process doesn't know."""
-        known, checkpoint, announcement = await self._server.query(
-            [containers(), select(CHECKPOINT), select(ANNOUNCEMENT)]
-        )
+        known, completed, announcement = await fetch(self._server, containers(), PROGRESS, ANNOUNCEMENT)
         self._containers = {container.key: container for container in map(Container.parse, known)}
-        progress = Progress.parse(checkpoint) or Progress.before_the_first()
-        announced = Announcement.parse(announcement)
-        if announced is None or announced.append <= progress.appends:
+        progress, announced = Progress.parse(completed), Announcement.parse(announcement)
+        if announced.append <= progress.appends:
             return progress
         # The append that was announced has not been completed.
         found = Counter(announced.found)
@@ -150,8 +137,8 @@ class Appender:
                 await self._record(wider[key].line())
                 self._containers[key] = wider[key]
 
-    async def _record(self, line: pa.Array[pa.StringScalar]) -> None:
-        for refused in await self._server.write(line):
+    async def _record(self, lines: Strings) -> None:
+        for refused in await self._server.write(lines):
             raise StoreError(f"{self._server.address}: {refused.reason}: {refused.line}")
 
     async def _sort_out(self, container: Container, batches: Sequence[pa.RecordBatch], tally: Tally) -> _Arrival:

@@ -6,17 +6,18 @@ before the edge of a bucket may be counted in the next one: a point's timestamp 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from ground.stores import History
 from ground.stores.buckets import Reduction, width_of
-from ground.stores.influxdb_query import SEQ, Column, Rows, columns_of, during, fields, values_of
-from ground.stores.influxdb_records import CHECKPOINT, FIRST, LAST, Container, Progress, select
+from ground.stores.influxdb_query import SEQ, Column, Rows, columns_of, covered, during, fields, values_of
+from ground.stores.influxdb_records import FIRST, LAST
 from ground.stores.longtable import (
     HISTORY,
+    IDENTITY,
     LATEST,
     TIME,
     as_float,
@@ -29,15 +30,20 @@ from ground.stores.longtable import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ground.stores.influxdb_container import Container
     from ground.stores.influxdb_server import Series, Server
     from ground.stores.longtable import Name, Values
 
-RAW = 50_000
+RAW = 10_000
 """Rows of a container in a window up to which its samples are fetched and reduced here, exactly."""
 
 
-async def rows(server: Server, container: Container, start: int, stop: int) -> pa.Table:
+async def rows(server: Server, mission: str, name: str, start: int, stop: int) -> pa.Table:
     """Every row of a container in [start, stop), ordered by time, then seq."""
+    _, known = await covered(server, mission, [name])
+    container = known.get(name)
+    if container is None:
+        return IDENTITY.empty_table()
     names = [name for name in container.schema.names if name not in ("time", "seq")]
     found: list[pa.Table] = []
 
@@ -53,7 +59,7 @@ async def rows(server: Server, container: Container, start: int, stop: int) -> p
 
 async def last(server: Server, mission: str, parameters: Sequence[str]) -> pa.Table:
     """The newest sample of each parameter, in the order asked for."""
-    wanted = await columns_of(server, mission, parameters)
+    _, wanted = await columns_of(server, mission, parameters)
     span = f"time >= {FIRST} AND time <= {LAST}"
     answers = await server.query([f"SELECT last({c.key}) {c.container.source} AND {span}" for c in wanted])
     # The newest timestamp is that of the newest row, or of one less than 65,536 ns from it: look at these.
@@ -78,13 +84,11 @@ async def history(
 ) -> History:
     """See :meth:`ground.stores.Store.history`.
 
-    Containers with few rows in the window come whole and are reduced here. Of the others, InfluxQL reduces the numbers;
-    of enumerations, booleans and text, whose changes InfluxQL cannot count, every sample is read.
+    Containers with few rows in the window come whole and are reduced here. Of the others, InfluxQL reduces numbers and
+    enumerations; of booleans and text, whose changes it cannot count, every sample is read.
     """
     width = width_of(start, stop, buckets)
-    (position,) = await server.query([select(CHECKPOINT)])
-    progress = Progress.parse(position) or Progress.before_the_first()
-    wanted = await columns_of(server, mission, parameters, progress)
+    progress, wanted = await columns_of(server, mission, parameters)
     grouped = {column.container.key: column.container for column in wanted}
     counted = await server.query(
         [
@@ -94,11 +98,12 @@ async def history(
         ]
     )
     many = {key for key, answer in zip(grouped, counted, strict=True) if answer and answer[0].column("count")[0] > RAW}
-    parts: dict[Name, pa.Table] = {}
     plan = _Plan(start, stop, buckets)
     for container in grouped.values():
         members = [column for column in wanted if column.container is container]
-        reduced = [c for c in members if container.key in many and not is_state(c.field)]
+        reduced = [
+            c for c in members if container.key in many and (pa.types.is_integer(c.field.type) or not is_state(c.field))
+        ]
         plan.read(container, [column for column in members if column not in reduced])
         for column in reduced:
             plan.reduce(column, width)
@@ -110,30 +115,25 @@ async def history(
             again.sample(column)
         parts |= await again.run(server)
     table = stack((parts[column.name] for column in wanted if column.name in parts), HISTORY)
-    return History(table, progress.checkpoint.position, width)
+    return History(table, progress.position, width)
 
 
 def _newest(column: Column, answer: list[Series]) -> pa.Table:
+    """The greatest by time, then seq."""
     parameter = column.name.parameter
-    best: pa.Table | None = None
+    newest: tuple[int, int] | None = None
+    table = LATEST.empty_table()
     for series in answer:
         piece = Rows.of(series, column.container, ["ert", parameter])
-        values = piece.columns[parameter]
-        order = np.lexsort((piece.seq, piece.time))
-        order = order[values.is_valid().to_numpy(zero_copy_only=False)[order]]
-        if len(order):
-            at = pa.array(order[-1:])
-            value = values.take(at)
-            time = pa.array(piece.time).cast(TIME).take(at)
-            columns = [
-                pa.array([str(column.name)]),
-                time,
-                piece.columns["ert"].take(at),
-                as_float(value),
-                as_text(value),
-            ]
-            best = pa.table(columns, schema=LATEST)
-    return best if best is not None else LATEST.empty_table()
+        there = np.flatnonzero(piece.columns[parameter].is_valid().to_numpy(zero_copy_only=False))
+        at = there[np.lexsort((piece.seq[there], piece.time[there]))][-1:]
+        identity = tuple(zip(piece.time[at].tolist(), piece.seq[at].tolist(), strict=True))
+        if identity and (newest is None or identity[0] > newest):
+            newest = identity[0]
+            value = piece.columns[parameter].take(at)
+            time, ert = pa.array(piece.time[at]).cast(TIME), piece.columns["ert"].take(at)
+            table = pa.table([[str(column.name)], time, ert, as_float(value), as_text(value)], schema=LATEST)
+    return table
 
 
 class _Plan:
@@ -146,6 +146,7 @@ class _Plan:
         self._takers: list[Callable[[Series], None]] = []
         self._reductions: list[Reduction] = []
         self._tables: dict[Name, list[pa.Table]] = {}
+        self._changes: dict[Name, dict[int, int]] = {}
         self.few: set[Name] = set()
 
     def read(self, container: Container, columns: Sequence[Column]) -> None:
@@ -169,12 +170,17 @@ class _Plan:
             calls |= {"min": column.key, "mean": f"{column.key}::float", "max": column.key}
         selection = ", ".join(f"{call}({key}) AS {call}" for call, key in calls.items())
         window = f"time >= {max(start, FIRST)} AND time < {min(stop, LAST + 1)}"
-        self._statements.append(
-            f"SELECT {selection} {column.container.source} AND {window}"
-            f" GROUP BY time({width}ns, {start % width}ns) fill(none)"
-        )
+        group = f"GROUP BY time({width}ns, {start % width}ns) fill(none)"
         tables = self._tables.setdefault(column.name, [])
+        self._statements.append(f"SELECT {selection} {column.container.source} AND {window} {group}")
         self._takers.append(lambda series: tables.append(_buckets(column, series)))
+        if is_state(column.field):
+            steps = f"SELECT difference({column.key}) AS step {column.container.source} AND {window}"
+            self._statements.append(f"SELECT count(step) FROM ({steps}) WHERE step != 0 AND {window} {group}")  # noqa: S608 (quoted)
+            changes = self._changes.setdefault(column.name, {})
+            self._takers.append(
+                lambda series: changes.update(zip(series.column("time"), series.column("count"), strict=True))
+            )
 
     async def run(self, server: Server) -> dict[Name, pa.Table]:
         """Long tables by parameter. Those that are too few for buckets are left out and named in ``few``."""
@@ -182,6 +188,10 @@ class _Plan:
         parts = {reduction.name: reduction.finish() for reduction in self._reductions}
         for name, tables in self._tables.items():
             table = stack(tables, HISTORY)
+            if name in self._changes:
+                times: list[Any] = table["time"].cast(pa.int64()).to_pylist()
+                changes = pa.array([self._changes[name].get(time, 0) for time in times], pa.int64())
+                table = table.set_column(HISTORY.names.index("changes"), HISTORY.field("changes"), changes)
             if table["count"].to_numpy().sum() > self._window[2]:
                 parts[name] = table
             elif len(table):

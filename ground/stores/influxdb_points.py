@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ground.stores.influxdb_records import FIRST, LAST, Container
+from ground.stores.influxdb_records import FIRST, LAST
 from ground.stores.lineprotocol import Lines, encode, prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from ground.stores.influxdb_container import Container
 
 LINES = 5_000
 """Lines of a request."""

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ground.stores.influxdb_records import FIRST, LAST, Container, Progress, containers
-from ground.stores.influxdb_server import identifier
+from ground.stores.influxdb_container import Container, containers
+from ground.stores.influxdb_progress import PROGRESS, Progress
+from ground.stores.influxdb_records import FIRST, LAST, fetch
+from ground.stores.influxdb_server import Series, identifier
 from ground.stores.longtable import by_container
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ground.stores.influxdb_server import Series, Server
+    from ground.stores.influxdb_server import Server
     from ground.stores.longtable import Name, Values
 
 SEQ = 65_535
@@ -57,7 +59,15 @@ class Rows:
     @classmethod
     def of(cls, series: Series, container: Container, names: Iterable[str]) -> Rows:
         """``names``: the columns wanted besides time and seq."""
-        seq = np.array(series.column("seq"), np.uint16)
+        sequence = series.column("seq")
+        if None in sequence:  # rows of which the server has taken in some fields and not yet others
+            series = Series(
+                series.tags,
+                series.columns,
+                [row for row in series.values if row[series.columns.index("seq")] is not None],
+            )
+            sequence = series.column("seq")
+        seq = np.array(sequence, np.uint16)
         time = np.array(series.column("time"), np.int64) - seq
         columns = {
             name: values_of(series.column(container.keys[name]), container.schema.field(name).type) for name in names
@@ -88,26 +98,27 @@ class Column:
         return identifier(self.container.keys[self.name.parameter])
 
 
-async def columns_of(
-    server: Server, mission: str, parameters: Sequence[str], progress: Progress | None = None
-) -> list[Column]:
-    """The parameters of ``parameters`` that are stored, in their order, each once.
+async def covered(server: Server, mission: str, names: Iterable[str]) -> tuple[Progress, dict[str, Container]]:
+    """The containers of a mission with these names, as far as the checkpoint covers them; and that.
 
-    With ``progress``, what is newer than the checkpoint is left out: rows of an append under way are no more in the
-    answer than in the position that it gives. (Rows of it that are late, older than others, may be.)
+    Queries look no further than the newest row of the last completed append. What is newer belongs to an append under
+    way: rows of it may be there and others not, even fields of a row. (Rows of it that are late, older than others, are
+    seen as they come.)
     """
+    completed, found = await fetch(server, PROGRESS, containers(mission, names))
+    progress = Progress.parse(completed)
+    known = {}
+    for container in map(Container.parse, found):
+        if tally := progress.tallies.get(container.key):
+            known[container.key[1]] = replace(container, newest=LAST if tally.newest is None else tally.newest)
+    return progress, known
+
+
+async def columns_of(server: Server, mission: str, parameters: Sequence[str]) -> tuple[Progress, list[Column]]:
+    """The progress, and the parameters of ``parameters`` that it covers, in their order, each once."""
     groups = by_container(parameters)
-    if not groups:
-        return []
-    (answer,) = await server.query([containers(mission, groups)])
-    known = {container.key[1]: container for container in map(Container.parse, answer)}
-    if progress:
-        known = {
-            name: replace(container, newest=LAST if tally.newest is None else tally.newest)
-            for name, container in known.items()
-            if (tally := progress.tallies.get(container.key))
-        }
-    return [
+    progress, known = await covered(server, mission, groups)
+    return progress, [
         Column(name, known[container])
         for container, names in groups.items()
         for name in names

@@ -142,7 +142,7 @@ class Server:
             answer = await self._send(body)
             if answer is None:
                 return []
-            reason = _message(answer)
+            reason = message(answer)
             dropped = re.search(r"\bdropped[= ](\d+)", reason)
             if len(lines) == 1 or (dropped and int(dropped[1]) == len(lines)):
                 return [Refused(len(lines), reason, lines[0].as_py()[:200].rstrip("\n"))]
@@ -160,11 +160,11 @@ class Server:
                 async with asyncio.timeout(self._time_limit):
                     await self._writer.write(self.address.bucket, record=body)
             except ApiException as error:
-                if error.status in _HALVED and (error.status != 400 or "unable to parse" in _message(error)):
+                if error.status in _HALVED and (error.status != 400 or "unable to parse" in message(error)):
                     return error
                 if error.status not in _RETRIED:
-                    raise StoreError(f"{self.address}: {_refusal(error.status, _message(error))}") from error
-                trouble, at_least = f"{error.status} {_message(error)}", _retry_after(error.headers or {})
+                    raise StoreError(f"{self.address}: {refusal(error.status, message(error))}") from error
+                trouble, at_least = f"{error.status} {message(error)}", _retry_after(error.headers or {})
             except TimeoutError:
                 trouble = f"no answer within {self._time_limit:g} s"
             except (aiohttp.ClientError, OSError) as error:
@@ -210,7 +210,7 @@ class Server:
         )
         try:
             if response.status != 200:
-                raise StoreError(f"{self.address}: {_refusal(response.status, _said(await response.text()))}")  # noqa: TRY301
+                raise StoreError(f"{self.address}: {refusal(response.status, _said(await response.text()))}")  # noqa: TRY301
             rest = b""
             async for block in response.content.iter_any():
                 *documents, rest = (rest + block).split(b"\n")
@@ -271,7 +271,8 @@ def _retry_after(headers: Mapping[str, str]) -> float:
         return 0.0
 
 
-def _message(error: ApiException) -> str:
+def message(error: ApiException) -> str:
+    """What the server said."""
     body = error.body or b""
     return _said(body.decode(errors="replace") if isinstance(body, bytes) else str(body)) or str(error.reason)
 
@@ -288,5 +289,6 @@ def _words(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _refusal(status: int, message: str) -> str:
-    return f"{status} {message}" + (f"; {_ADVICE[status]}" if status in _ADVICE else "")
+def refusal(status: int, said: str) -> str:
+    """The server's words, with what to do about them where that is known."""
+    return f"{status} {said}" + (f"; {_ADVICE[status]}" if status in _ADVICE else "")

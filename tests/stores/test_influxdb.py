@@ -189,7 +189,7 @@ async def test_the_server_dies_in_the_middle_of_an_append(influxd: Process, reop
     store = await InfluxdbStore.open(address, server.token, patience=0.3)
     await store.append([Rows(*POWER, before)], Checkpoint(1, b"one"))
     appending = asyncio.create_task(store.append([Rows(*POWER, rows)], Checkpoint(2, b"two")))
-    await lines_stored(store, 5_000)
+    await points_stored(server, 5_000)
     assert not appending.done()
     influxd.kill()
     with pytest.raises(StoreError, match=r"tried for 0\.3 s|Cannot connect|disconnected"):
@@ -202,7 +202,8 @@ async def test_the_server_dies_in_the_middle_of_an_append(influxd: Process, reop
         store = await InfluxdbStore.open(address, server.token)
     assert await store.checkpoint() == Checkpoint(1, b"one")
     assert await store.counts() == {POWER: Count(1000, 0)}
-    assert len(await store.rows(*POWER, *ALL)) > 5_000
+    assert same(await store.rows(*POWER, *ALL), before)  # what the checkpoint doesn't cover isn't seen
+    await points_stored(server, 5_000)
     await store.append([Rows(*POWER, rows.slice(0, 20_000))], Checkpoint(2, b"two"))
     await store.append([Rows(*POWER, rows.slice(19_000)), Rows(*POWER, before.slice(0, 10))], Checkpoint(3, b"three"))
     assert await store.counts() == {POWER: Count(60_000, 1_510)}
@@ -211,13 +212,16 @@ async def test_the_server_dies_in_the_middle_of_an_append(influxd: Process, reop
     assert same(stored, pa.concat_tables([pa.Table.from_batches([part]) for part in (before, rows.slice(500))]))
 
 
-async def lines_stored(store: InfluxdbStore, enough: int) -> None:
-    """Wait until so many rows can be seen."""
-    for _ in range(1000):
-        if len(await store.rows(*POWER, *ALL)) > enough:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("no rows arrived")
+async def points_stored(server: Influxdb, enough: int) -> None:
+    """Wait until so many points of the container lie in the bucket, checkpoint or not."""
+    question = {"db": "first", "q": 'SELECT count("seq") FROM "Power"'}
+    with server.api() as api:
+        for _ in range(1000):
+            answer = api.post("/query", data=question).raise_for_status().json()["results"][0]
+            if "series" in answer and answer["series"][0]["values"][0][1] > enough:
+                return
+            await asyncio.sleep(0.01)
+    raise AssertionError("no points arrived")
 
 
 async def test_an_append_that_is_given_up_counts_right_afterwards(influxdb: Influxdb, address: str) -> None:
@@ -276,3 +280,25 @@ async def test_a_query_that_takes_too_long(influxdb: Influxdb, address: str) -> 
 def test_the_schema_covers_every_type() -> None:
     """So that a new type of the contract meets this suite."""
     assert {field.type for field in SCHEMA} >= {pa.float32(), pa.uint64(), pa.bool_(), pa.string(), pa.binary(), TIME}
+
+
+async def test_a_checkpoint_is_never_a_mixture_of_two(influxdb: Influxdb, address: str) -> None:
+    """InfluxDB changes the fields of a point one after another before the eyes of those who read."""
+
+    def state(position: int) -> bytes:
+        return np.random.default_rng(position).bytes(1_000 * (position % 7) * 50)
+
+    async def append() -> None:
+        async with opened(address, influxdb.token) as writer:
+            for position in range(60):
+                await writer.append([], Checkpoint(position, state(position)))
+
+    appending = asyncio.create_task(append())
+    seen = set()
+    async with opened(address, influxdb.token) as reader:
+        while not appending.done():
+            if found := await reader.checkpoint():
+                assert found.state == state(found.position)
+                seen.add(found.position)
+    await appending
+    assert len(seen) > 5

@@ -98,7 +98,8 @@ export function createChart(chart: Chart, host: HTMLElement, width: number, heig
         yAxis(
           chart,
           k,
-          parameters.filter((p) => scaleKey(p) === keys[k]),
+          parameters.map((_, i) => i).filter((i) => places[i] === k),
+          keys.length > 1,
         ),
       ),
     ],
@@ -209,7 +210,10 @@ function xAxis(chart: Chart): uPlot.Axis {
   };
 }
 
-function yAxis(chart: Chart, k: number, members: readonly Parameter[]): uPlot.Axis {
+/** The value axis of some of the parameters, by their places; in the line's colour where axes have to be told apart. */
+function yAxis(chart: Chart, k: number, of: readonly number[], several: boolean): uPlot.Axis {
+  const members = of.map((i) => chart.parameters[i]!);
+  const own = several && of.length === 1 ? of[0]! % 8 : null;
   const labels = members[0]?.labels ?? (members[0]?.kind === "boolean" ? { "0": "false", "1": "true" } : null);
   const isState = members.some(discrete);
   let step = 1;
@@ -223,7 +227,7 @@ function yAxis(chart: Chart, k: number, members: readonly Parameter[]): uPlot.Ax
     },
     gap: 6,
     font: FONT,
-    stroke: () => chart.palette().text,
+    stroke: () => (own === null ? chart.palette().text : chart.palette().series[own]!),
     grid: { show: k === 0, stroke: () => chart.palette().grid, width: 1 },
     ticks: { show: false },
     splits: (u, _axis, min, max) => {

@@ -72,6 +72,11 @@ export class MissionTime {
     return this.confirmed && nowMs - this.heardMs < SILENCE_MS;
   }
 
+  /** Whether there was a clock that says nothing any more. */
+  stopped(nowMs: number): boolean {
+    return this.anchor !== null && nowMs - this.heardMs >= SILENCE_MS;
+  }
+
   /** Mission time on earth: the mission clock, else the newest SCET; null before any of them came. */
   now(nowMs: number): Ns | null {
     if (this.anchor === null) return this.newest;

@@ -4,7 +4,7 @@ import { theme, toggle } from "./theme";
 
 const WORDS: Record<Connection, string> = {
   connecting: "Connecting …",
-  connected: "Live",
+  connected: "Connected",
   lost: "Connection lost, trying again",
 };
 const SIGNS: Record<Connection, string> = { connecting: "○", connected: "●", lost: "▲" };

@@ -1,9 +1,9 @@
 import { useComputed } from "@preact/signals";
 import { numberText } from "./format";
-import { LINK_SIGNS, linkState } from "./link";
+import { LINK_SIGNS, delivers, linkState } from "./link";
 import type { Mission, StationInfo, StationReport } from "./model";
 import { select } from "./session";
-import { activity, ledger, selected, stations, tick, timeOf, visible } from "./state";
+import { activity, banner, ledger, selected, stations, tick, timeOf, visible } from "./state";
 import { countdownText, dateText, durationText, secondsBetween, timeText } from "./time";
 
 function Clock({ mission }: { mission: Mission }) {
@@ -78,16 +78,16 @@ function stationsOf(mission: Mission): Pick<StationInfo, "name" | "title">[] {
   return [...mission.stations, ...others];
 }
 
-interface StationProps {
-  mission: Mission;
+interface Listening {
   info: Pick<StationInfo, "name" | "title">;
   report: StationReport | undefined;
+  /** Seconds since frames came from it; null where none came since the page opened. */
+  silence: number | null;
 }
 
-function Station({ mission, info, report }: StationProps) {
+function Station({ mission, info, report, silence, relieved }: Listening & { mission: Mission; relieved: boolean }) {
   const now = tick.value;
-  const heard = activity.get(`${mission.name}/${info.name}`);
-  const { kind, text } = linkState(report, heard === undefined ? null : (now - heard) / 1000, now / 1000);
+  const { kind, text } = linkState(report, silence, now / 1000, relieved);
   const missionNow = timeOf(mission.name).now(now);
   const next = report?.next;
   const left = next && missionNow !== null ? secondsBetween(BigInt(next.time), missionNow) : null;
@@ -105,12 +105,35 @@ function Station({ mission, info, report }: StationProps) {
   );
 }
 
+/** Why a simulated mission is silent as a whole; null where it isn't. */
+function silenceOf(mission: Mission): string | null {
+  if (!mission.simulated || banner.value?.replay) return null;
+  const time = timeOf(mission.name);
+  if (time.stopped(tick.value)) return "No data: the simulator has stopped, and its clock with it.";
+  if (!time.hasClock && tick.value > GRACE_MS) return "No data: no simulator of this mission is running.";
+  return null;
+}
+
+/** Time (ms) after the page's opening within which the mission clock should have been heard. */
+const GRACE_MS = 3000;
+
 function Card({ mission }: { mission: Mission }) {
-  const reports = stationsOf(mission).map((info) => ({
-    info,
-    report: stations.value.get(`${mission.name}/${info.name}`),
-  }));
-  const best = (reports.find(({ report }) => report?.in_view) ?? reports.find(({ report }) => report))?.report;
+  const all = stationsOf(mission).map((info): Listening => {
+    const heard = activity.get(`${mission.name}/${info.name}`);
+    return {
+      info,
+      report: stations.value.get(`${mission.name}/${info.name}`),
+      silence: heard === undefined ? null : (tick.value - heard) / 1000,
+    };
+  });
+  const relieved = all.some(({ silence }) => delivers(silence));
+  const reporting = all.filter(({ report }) => report);
+  const best = (
+    reporting.find(({ silence }) => delivers(silence)) ??
+    reporting.find(({ report }) => report!.in_view) ??
+    reporting[0]
+  )?.report;
+  const silent = relieved ? null : silenceOf(mission);
   const active = selected.value === mission.name;
   return (
     <section
@@ -140,11 +163,17 @@ function Card({ mission }: { mission: Mission }) {
         )}
         <Age mission={mission} />
       </dl>
-      <ul class="stations">
-        {reports.map(({ info, report }) => (
-          <Station key={info.name} mission={mission} info={info} report={report} />
-        ))}
-      </ul>
+      {silent ? (
+        <p class="silent" role="status">
+          {silent}
+        </p>
+      ) : (
+        <ul class="stations">
+          {all.map((one) => (
+            <Station key={one.info.name} mission={mission} relieved={relieved} {...one} />
+          ))}
+        </ul>
+      )}
     </section>
   );
 }

@@ -72,15 +72,29 @@ type Counts = Record<string, number>;
 
 export interface MissionLedger {
   frames: { in: number; good: number; duplicate: number; rejected: Counts };
-  vcs: Record<string, { frames: number; gaps: number; lost: number; packets: number }>;
+  vcs: Record<string, { frames: number; gaps: number; lost: number; dropped: number; packets: number }>;
   packets: { in: number; decoded: number; idle: number; undecoded: Counts };
   rows: { stored: number; repeated: number };
   pending: number;
+  /** Frames that a station numbered and that never arrived: the broker dropped them. */
+  missing: number;
 }
 
 export interface Ledger {
   position: { recorded: number; processed: number; stored: number };
-  link: Counts;
+  /** A replay has no link. */
+  link?: {
+    state: string;
+    received?: number;
+    acknowledged?: number;
+    protocol_errors?: number;
+    recording_error?: string;
+  };
+  store: { error: string | null; behind_s: number };
+  /** Messages whose topic names no mission of ours, by reason. */
+  unrouted: Counts;
+  /** What was stepped over in the recording, each with its segment and offset. */
+  damage: string[];
   missions: Record<string, MissionLedger>;
   balanced: boolean;
 }

@@ -20,6 +20,7 @@ import {
   tick,
   type Plot,
 } from "./state";
+import { save } from "./table";
 import { timeText } from "./time";
 
 const NONE: Readings = { at: null, rows: [] };
@@ -78,6 +79,7 @@ const KEYS: Record<string, (window: Window) => Window> = {
 
 export function PlotPanel({ plot }: { plot: Plot }) {
   const host = useRef<HTMLDivElement>(null);
+  const view = useRef<PlotView | null>(null);
   const readings = useSignal<Readings>(NONE);
   const note = useSignal<string | null>(null);
   const known = byName.value.get(plot.mission);
@@ -92,7 +94,7 @@ export function PlotPanel({ plot }: { plot: Plot }) {
 
   useEffect(() => {
     if (!host.current || !members.length) return;
-    const view = new PlotView(host.current, {
+    const opened = new PlotView(host.current, {
       mission: plot.mission,
       absolute: mission?.absolute_time ?? true,
       parameters: members,
@@ -101,7 +103,11 @@ export function PlotPanel({ plot }: { plot: Plot }) {
       change: (turn) => act(plot.mission, turn),
       reset: backToLive,
     });
-    return () => view.close();
+    view.current = opened;
+    return () => {
+      view.current = null;
+      opened.close();
+    };
   }, [plot.mission, drawn]);
 
   useEffect(() => {
@@ -129,6 +135,10 @@ export function PlotPanel({ plot }: { plot: Plot }) {
     else return;
     event.preventDefault();
   };
+  const keep = (): void => {
+    const table = view.current?.table();
+    if (table) save(table.name, table.text);
+  };
   const missing = plot.parameters.length - members.length;
 
   return (
@@ -153,7 +163,17 @@ export function PlotPanel({ plot }: { plot: Plot }) {
         <span class="at">{useComputed(() => (readings.value.at === null ? "" : timeText(readings.value.at, 3)))}</span>
         <button
           type="button"
-          class="quiet close"
+          class="quiet tool"
+          aria-label="Save what is shown as CSV"
+          title="Save what is shown as CSV"
+          data-testid="save"
+          onClick={keep}
+        >
+          ⤓
+        </button>
+        <button
+          type="button"
+          class="quiet tool"
           aria-label="Close this plot"
           title="Close (Delete)"
           onClick={() => closePlot(plot.id)}

@@ -9,8 +9,9 @@ import { onFrame } from "./frame";
 import { discrete, type Parameter } from "./model";
 import { consumers, reconnected } from "./session";
 import { range, timeOf } from "./state";
+import { csv } from "./table";
 import { theme } from "./theme";
-import { fromSeconds, secondsBetween, SECOND, type Ns } from "./time";
+import { fromSeconds, secondsBetween, SECOND, toIso, type Ns } from "./time";
 import { Traces } from "./traces";
 
 export interface PlotSetup {
@@ -66,6 +67,15 @@ export class PlotView {
     this.traces.close();
     this.chart?.destroy();
     if (cursor.value?.owner === this) cursor.value = null;
+  }
+
+  /** What is shown now, as CSV; null before there is anything. */
+  table(): { name: string; text: string } | null {
+    const window = this.window(performance.now());
+    if (!window) return null;
+    const { mission, parameters, absolute } = this.setup;
+    const since = absolute ? toIso(window[0]).replaceAll(":", "").slice(0, 17) : String(window[0]);
+    return { name: `${mission}-${since}.csv`, text: csv(parameters, this.traces.series, window, absolute) };
   }
 
   /** The fixed window of this plot's mission; null where it follows the clock. */

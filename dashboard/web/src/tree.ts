@@ -23,8 +23,8 @@ export function branches(parameters: readonly Parameter[], query: string): Branc
 
 /** What is worth seeing first, best first; a parameter counts by the first pattern that it matches. */
 const FIRST_LOOK = [
-  /(bus|battery)_?voltage/,
-  /state_of_charge|soc\b|_soc/,
+  /battery_?charge|state_of_charge|soc\b|_soc/,
+  /battery_?voltage/,
   /voltage/,
   /array_?(power|current)/,
   /range/,

@@ -37,7 +37,7 @@ function Row({ mission, parameter, full }: RowProps) {
         {parameter.parameter} {full && <small>{found?.title ?? mission}</small>}
       </th>
       <td
-        class="value"
+        class={parameter.kind === "time" ? "value instant" : "value"}
         data-testid={`value-${parameter.name}`}
         data-mission={mission}
         data-time={known ? String(known.time) : ""}
@@ -114,7 +114,7 @@ export function ValuePanel() {
               <th scope="col" class="value">
                 Value
               </th>
-              <th scope="col">SCET</th>
+              <th scope="col" class="scet">SCET</th>
               <th scope="col">Age</th>
               <th scope="col">Limits</th>
             </tr>

@@ -106,7 +106,7 @@ describe("the tree", () => {
   });
 
   test("knows what to look at first", () => {
-    expect(firstLook(all)).toEqual(["Power/battery_voltage", "Power/state_of_charge"]);
+    expect(firstLook(all)).toEqual(["Power/state_of_charge", "Power/battery_voltage"]);
     expect(firstLook([parameter("Packet_40/raw", { kind: "binary" })])).toEqual([]);
   });
 });
@@ -115,7 +115,7 @@ describe("a station's silence", () => {
   const report = { in_view: true, reason: "in view" } as StationReport;
 
   test("has three different names", () => {
-    expect(linkState(report, 1, 99).text).toBe("in view");
+    expect(linkState(report, 1, 99).text).toBe("receiving");
     expect(linkState(report, 60, 99).kind).toBe("look");
     expect(linkState({ ...report, in_view: false, reason: "occulted by the Moon" }, 60, 99)).toEqual({
       kind: "absent",
@@ -124,8 +124,13 @@ describe("a station's silence", () => {
   });
 
   test("counts from the page's opening where nothing came", () => {
-    expect(linkState(report, null, 3).kind).toBe("receiving");
+    expect(linkState(report, null, 3)).toEqual({ kind: "standby", text: "in view" });
     expect(linkState(report, null, 60).kind).toBe("look");
+  });
+
+  test("is nothing to look into while another station delivers", () => {
+    expect(linkState(report, null, 60, true)).toEqual({ kind: "standby", text: "in view, standing by" });
+    expect(linkState(report, 1, 60, true).kind).toBe("receiving");
   });
 
   test("is told of stations without reports, too", () => {
