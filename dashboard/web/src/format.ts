@@ -42,7 +42,7 @@ export function valueText(value: Value, parameter: Parameter): string {
     return label === undefined ? `${String(value)} (no label)` : label;
   }
   if (parameter.kind === "boolean") return value ? "true" : "false";
-  if (parameter.kind === "time") return instantText(BigInt(value), 3);
+  if (parameter.kind === "time") return instantText(BigInt(value));
   if (typeof value === "bigint") return integerText(value);
   if (typeof value === "number")
     return Number.isInteger(value) && parameter.kind === "integer" ? integerText(value) : numberText(value);

@@ -130,7 +130,7 @@ function Service({ now }: { now: Ledger }) {
           <Count label="state" value={link.state} bad={!joined} id="ledger-broker" />
           <Count label="received" value={link.received} />
           <Count label="acknowledged" value={link.acknowledged} />
-          <Count label="protocol errors" value={link.protocol_errors} bad={(link.protocol_errors ?? 0) > 0} />
+          <Count label="errors" value={link.protocol_errors} bad={(link.protocol_errors ?? 0) > 0} />
         </Stage>
       )}
       {link?.recording_error && <p class="cause bad">▲ Not recorded: {link.recording_error}</p>}
