@@ -6,14 +6,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ground.commands import decode, ingest, missions, publish, replay, simulate, up
+from ground.commands import decode, ingest, loadtest, missions, publish, replay, simulate, up
 from ground.commands.terminal import err
 from ground.errors import GroundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (up, ingest, simulate, publish, replay, decode, missions)
+COMMANDS = (up, ingest, simulate, publish, replay, decode, loadtest, missions)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

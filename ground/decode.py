@@ -16,8 +16,9 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ground.blocks import NO_TIME, Octets
-from ground.decoder import Event, Messages, MissionDecoder
+from ground.decoder import Event, MissionDecoder
 from ground.errors import ConfigError, GroundError
+from ground.messages import Messages
 from ground.xtce import plan, read
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ def decode_file(
 
 def _file_as_messages(path: Path, mission: Mission) -> Iterator[Messages]:
     """The file block by block, each as one message whose frames carry their running number in the file."""
+    if mission.link.frame == "none":
+        yield from _packets_as_messages(path)
+        return
     length = mission.link.length
     step = max(1, _BLOCK // length) * length
-    try:
-        octets: Octets = np.memmap(path, np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    octets = _map(path)
     for start in range(0, len(octets), step):
         payload = octets[start : start + step]
         edge = len(payload) // length * length
@@ -78,6 +79,30 @@ def _file_as_messages(path: Path, mission: Mission) -> Iterator[Messages]:
         none = np.full(len(seq), NO_TIME, np.int64)
         run = pa.array([_STATION] * len(seq), pa.string())
         yield Messages(payload, pieces[:-1], np.diff(pieces), none, np.zeros(len(seq), np.int64), run, seq)
+
+
+def _packets_as_messages(path: Path) -> Iterator[Messages]:
+    """A file of packets back to back, cut where one ends."""
+    octets = _map(path)
+    view = memoryview(octets)  # type: ignore[arg-type]
+    none = np.full(1, NO_TIME, np.int64)
+    begin = at = number = seq = 0
+    while begin < len(octets):
+        while at + 6 < len(octets) and at - begin < _BLOCK:
+            at += (view[at + 4] << 8 | view[at + 5]) + 7
+            number += 1
+        at = len(octets) if at + 6 >= len(octets) else at
+        payload = octets[begin:at]
+        start, length = np.zeros(1, np.int64), np.full(1, len(payload))
+        yield Messages(payload, start, length, none, start, pa.array([_STATION]), np.full(1, seq))
+        begin, seq = at, number
+
+
+def _map(path: Path) -> Octets:
+    try:
+        return np.memmap(path, np.uint8, mode="r") if path.stat().st_size else np.empty(0, np.uint8)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 class Writer(Protocol):

@@ -8,7 +8,6 @@ cut into blocks makes no difference to what comes out.
 from __future__ import annotations
 
 import base64
-import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,53 +15,21 @@ import numpy as np
 
 from ground.blocks import NO_TIME, Nanoseconds, Octets, Packets
 from ground.ccsds.frames import AOS_IDLE_CHANNEL, read_frames
-from ground.ccsds.packets import IDLE_APID, ChannelState, read_packets
+from ground.ccsds.packets import IDLE_APID, ChannelState, read_bare_packets, read_packets
 from ground.duplicates import RecentFrames, RunningNumbers
-from ground.ledger import MissionLedger
+from ground.ledger import ChannelLedger, MissionLedger
 from ground.stores import Rows
 from ground.xtce.decode import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from ground.ccsds.frames import Frames
+    from ground.messages import Messages
     from ground.mission import Mission
     from ground.xtce.plan import Plan
 
 _RUNS_REMEMBERED = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Messages:
-    """m messages of one station of one mission, in order of receipt.
-
-    ``data``: uint8, one-dimensional; the payload of message i is ``data[start[i] : start[i] + length[i]]``.
-    ``start``, ``length``: int64 (m,), octets.
-    ``ert``: int64 (m,), earth receive time of the first frame, ns since 1970 UTC or NO_TIME. ``dt``: int64 (m,), ns per
-    frame. ``run``: string (m,), the publisher's start, null where it sends none. ``seq``: int64 (m,), the running
-    number of the first frame, negative where it sends none.
-    """
-
-    data: Octets
-    start: NDArray[np.int64]
-    length: NDArray[np.int64]
-    ert: Nanoseconds
-    dt: NDArray[np.int64]
-    run: pa.Array[pa.StringScalar]
-    seq: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    def select(self, rows: NDArray[np.intp] | slice) -> Messages:
-        """The messages that an index array or a slice names; ``data`` is shared, not copied."""
-        run = self.run[rows] if isinstance(rows, slice) else self.run.take(rows)
-        return Messages(
-            self.data, self.start[rows], self.length[rows], self.ert[rows], self.dt[rows], run, self.seq[rows]
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +72,10 @@ class MissionDecoder:
         """Decode the messages of one station. Bad input is counted in the ledger and named in the events."""
         telemetry: list[Telemetry] = []
         events: list[Event] = []
-        for part, numbered in _by_numbering(messages):
+        for part, numbered in messages.by_numbering():
+            if self.mission.link.frame == "none":
+                telemetry += self._bare_packets(station, part, numbered=numbered, events=events)
+                continue
             raw, ert = self._whole_frames(station, part, numbered=numbered, events=events)
             frames, rejected = read_frames(self.mission, raw, ert)
             for reason, n in rejected.items():
@@ -188,14 +158,34 @@ class MissionDecoder:
         ledger.gaps += seen.gaps
         ledger.lost += seen.lost
         ledger.dropped += seen.dropped
-        ledger.packets += len(packets)
-        apids, numbers = np.unique(packets.apid, return_counts=True)
-        ledger.apids.update(dict(zip(apids.tolist(), numbers.tolist(), strict=True)))
+        self._count_packets(ledger, packets)
         if seen.gaps:
             text = f"VC{vcid}: {seen.gaps} gaps in the frame count, {seen.lost} frames lost"
             events.append(Event(self.mission.name, "warning", station, text))
         self._note_times(frames.time)
         return self._packets(f"{station}, VC{vcid}", packets, realtime=channel.mode == "realtime", events=events)
+
+    def _bare_packets(
+        self, station: str, messages: Messages, *, numbered: bool, events: list[Event]
+    ) -> list[Telemetry]:
+        """A link without frames: in the ledger each packet is its own frame, of channel 0."""
+        where = messages.data, messages.start, messages.length, messages.ert
+        packets, count, odd = read_bare_packets(self.mission, *where)
+        self.ledger.frames_in += len(packets) + int(odd.sum())
+        self._reject(station, "length", int(odd.sum()), events)
+        if numbered:
+            new = np.repeat(self._not_received_before(station, messages, count + odd), count)
+            self.ledger.duplicate += int(len(new) - new.sum())
+            packets = packets if new.all() else packets.select(new)
+        ledger = self.ledger.channel(station, 0)
+        ledger.frames += len(packets)
+        self._count_packets(ledger, packets)
+        return self._packets(station, packets, realtime=True, events=events)
+
+    def _count_packets(self, ledger: ChannelLedger, packets: Packets) -> None:
+        ledger.packets += len(packets)
+        apids, numbers = np.unique(packets.apid, return_counts=True)
+        ledger.apids.update(dict(zip(apids.tolist(), numbers.tolist(), strict=True)))
 
     def _packets(self, source: str, packets: Packets, *, realtime: bool, events: list[Event]) -> list[Telemetry]:
         self._note_times(packets.time)
@@ -273,12 +263,3 @@ _WHY = {
     "version": "another transfer frame version (a false decode, or the wrong mission)",
     "spacecraft": "another spacecraft identifier (a false decode, or the wrong mission)",
 }
-
-
-def _by_numbering(messages: Messages) -> Iterator[tuple[Messages, bool]]:
-    """Stretches of messages that all have running numbers, or all have none."""
-    numbered = messages.run.is_valid().to_numpy(zero_copy_only=False) & (messages.seq >= 0)
-    edges = [0, *(np.flatnonzero(numbered[1:] != numbered[:-1]) + 1).tolist(), len(numbered)]
-    for a, b in itertools.pairwise(edges):
-        if a < b:
-            yield messages.select(slice(a, b)) if b - a < len(messages) else messages, bool(numbered[a])

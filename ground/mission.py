@@ -18,7 +18,7 @@ from ground.errors import ConfigError
 
 SHIPPED = Path(__file__).parent / "missions"
 
-FrameKind: TypeAlias = Literal["aos", "tm"]
+FrameKind: TypeAlias = Literal["aos", "tm", "none"]
 PacketKind: TypeAlias = Literal["m_pdu", "one_per_frame"]
 Scale: TypeAlias = Literal["utc", "tai", "gps", "tt"]
 
@@ -61,7 +61,8 @@ class VirtualChannel:
 
 @dataclass(frozen=True, slots=True)
 class LinkFormat:
-    """The transfer frames of a mission: AOS (CCSDS 732.0-B) or TM (CCSDS 132.0-B), all lengths in octets.
+    """The transfer frames of a mission, AOS (CCSDS 732.0-B) or TM (CCSDS 132.0-B), all lengths in octets; or none,
+    where messages are space packets back to back.
 
     ``insert_zone``: AOS insert zone or TM secondary header. ``packet_offset`` and ``packet_length`` belong to
     ``one_per_frame`` links, where a fixed-length packet lies at a fixed place.
@@ -211,10 +212,11 @@ def _read(folder: Path) -> Mission:
 
 
 def _link(table: _Table) -> LinkFormat:
+    frame = table.choose("frame", ("aos", "tm", "none"), "aos")
     link = LinkFormat(
-        frame=table.choose("frame", ("aos", "tm"), "aos"),
-        length=table.take("length", int),
-        spacecraft_id=table.take("spacecraft_id", int),
+        frame=frame,
+        length=0 if frame == "none" else table.take("length", int),
+        spacecraft_id=0 if frame == "none" else table.take("spacecraft_id", int),
         insert_zone=table.take("insert_zone", int, 0),
         header_error_control=table.take("header_error_control", bool, False),
         ocf=table.take("ocf", bool, False),
@@ -224,7 +226,7 @@ def _link(table: _Table) -> LinkFormat:
         packet_length=table.take("packet_length", int, 0),
     )
     table.done()
-    if not 16 <= link.length <= 65536:
+    if frame != "none" and not 16 <= link.length <= 65536:
         raise ConfigError(f"{table.where}: length = {link.length} should be between 16 and 65536 octets")
     if link.packets == "one_per_frame" and link.packet_offset + link.packet_length > link.length:
         raise ConfigError(f"{table.where}: packet_offset + packet_length reach beyond the frame's {link.length} octets")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ground.blocks import NO_TIME
-from ground.decoder import Event, Messages, MissionDecoder, Telemetry
+from ground.decoder import Event, MissionDecoder, Telemetry
 from ground.limits import Alarm, AlarmState
 from ground.link.topics import parse_telemetry
+from ground.messages import Messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

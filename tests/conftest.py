@@ -8,12 +8,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from ground.link.broker import EmbeddedBroker
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
+
+# How long an example takes says nothing about the code on a machine that others use.
+settings.register_profile("ground", deadline=None)
+settings.load_profile("ground")
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 

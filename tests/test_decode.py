@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from ground.__main__ import main
 from ground.blocks import NO_TIME
 from ground.decode import FORMATS, decode_file, summary
-from ground.decoder import Messages, MissionDecoder, Telemetry
+from ground.decoder import MissionDecoder, Telemetry
+from ground.messages import Messages
 from ground.mission import load_mission
 from ground.xtce import plan, read
 from tests.real_data import RECORDINGS, counts, recording, requires_real_data
@@ -205,3 +207,33 @@ def test_the_wrong_mission_is_named_as_a_possible_cause(capsys: pytest.CaptureFi
     assert status == 0
     assert json.loads(out)["rejected"]["spacecraft"] > 3000
     assert "frames rejected: spacecraft" in err
+
+
+def test_a_file_of_bare_packets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    toml = 'title = "Bare"\n[link]\nframe = "none"\n[[time.packet]]\noffset = 6\nlength = 4\n'
+    (folder / "mission.toml").write_text(toml)
+    (folder / "telemetry.xml").write_bytes(load_mission("change5").telemetry.read_bytes())
+    packets = [struct.pack(">HHHI", 100 + i % 3, i, 3 + i, i) + bytes(i) for i in range(30)]
+    file = tmp_path / "packets.bin"
+    file.write_bytes(b"".join(packets) + packets[0][:5])
+    status, out, err = run(capsys, str(file), "--mission", str(folder), "--json")
+    assert status == 0
+    assert json.loads(out) == {
+        "frames": 31,
+        "rejected": {"version": 0, "spacecraft": 0, "fecf": 0, "length": 1},
+        "vcs": {
+            "0": {
+                "frames": 30,
+                "first": None,
+                "last": None,
+                "gaps": 0,
+                "lost": 0,
+                "packets": 30,
+                "apids": {"100": 10, "101": 10, "102": 10},
+            }
+        },
+        "time": {"first": "1970-01-01T00:00:00.000000000Z", "last": "1970-01-01T00:00:29.000000000Z"},
+    }
+    assert "1 frame rejected: length" in err

@@ -75,6 +75,28 @@ def read_packets(mission: Mission, frames: Frames, state: ChannelState) -> tuple
     return packets, Continuity(len(frames), int(breaks.sum()), lost, dropped), after
 
 
+def read_bare_packets(
+    mission: Mission, data: Octets, start: NDArray[np.int64], length: NDArray[np.int64], ert: Nanoseconds
+) -> tuple[Packets, NDArray[np.int64], NDArray[np.bool_]]:
+    """The packets of a link without frames: n messages of packets back to back, at ``start``, ``length``, ``ert`` (n,).
+
+    Returns the packets, how many of them each message has, int64 (n,), and which messages end in something else (n,).
+    """
+    starts: list[int] = []
+    count = np.zeros(len(start), np.int64)
+    odd = np.zeros(len(start), np.bool_)
+    octets = memoryview(data)  # type: ignore[arg-type]
+    for i, (at, end) in enumerate(zip(start.tolist(), (start + length).tolist(), strict=True)):
+        while at + HEADER < end and (after := at + (octets[at + 4] << 8 | octets[at + 5]) + 7) <= end:
+            starts.append(at)
+            count[i] += 1
+            at = after
+        odd[i] = at != end or not count[i]
+    begin = np.array(starts, np.int64)
+    time = np.full(len(begin), NO_TIME, np.int64)
+    return _with_headers(mission, data, begin, _length_at(data, begin), time, np.repeat(ert, count)), count, odd
+
+
 def _breaks(mission: Mission, vcfc: NDArray[np.int64], previous: int | None) -> tuple[NDArray[np.bool_], int]:
     """Where the count breaks, bool (n,), and the number of frames lost there."""
     modulus = count_modulus(mission.link)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ground.blocks import NO_TIME
 from ground.ccsds.frames import read_frames
-from ground.ccsds.packets import ChannelState, read_packets
+from ground.ccsds.packets import ChannelState, read_bare_packets, read_packets
 from ground.mission import load_mission
 
 if TYPE_CHECKING:
@@ -164,3 +164,21 @@ def test_no_frames_leave_the_state_as_it_is(count: int) -> None:
     _, _, state = read_packets(MISSION, frames, ChannelState())
     again, seen, after = read_packets(MISSION, frames.select(slice(0, 0)), state)
     assert (after, len(again), seen.frames) == (state, 0, 0)
+
+
+@given(SIZES, st.integers(1, 5), st.binary(max_size=6))
+def test_a_link_without_frames(sizes: list[int], per_message: int, rest: bytes) -> None:
+    mission = replace(MISSION, link=replace(MISSION.link, frame="none"), frame_time=None)
+    sent = [packet(i, i, size) for i, size in enumerate(sizes)]
+    messages = [b"".join(sent[i : i + per_message]) for i in range(0, len(sent), per_message)]
+    messages[-1] += rest
+    length = np.array([len(message) for message in messages], np.int64)
+    start = np.cumsum(length) - length
+    ert = np.arange(len(messages), dtype=np.int64)
+    data = np.frombuffer(b"".join(messages), np.uint8)
+    packets, count, odd = read_bare_packets(mission, data, start, length, ert)
+    ends = (packets.start + packets.length).tolist()
+    assert [data[s:e].tobytes() for s, e in zip(packets.start.tolist(), ends, strict=True)] == sent
+    assert count.sum() == len(sent)
+    assert packets.time.tolist() == packets.ert.tolist() == np.repeat(ert, count).tolist()
+    assert odd.tolist() == [False] * (len(messages) - 1) + [bool(rest)]
