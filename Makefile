@@ -6,7 +6,7 @@ ARGS ?=
 
 WEB := $(shell find dashboard/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: up setup test check lock clean
+.PHONY: up setup test check secrets lock clean
 
 up: setup ## set everything up, then run the whole ground segment on this machine
 	@exec $(BIN)/ground up $(ARGS)
@@ -32,6 +32,11 @@ check: setup ## style, types and the one-way imports
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+secrets: ## random passwords for docker compose, where there are none yet
+	@mkdir -p secrets && chmod 700 secrets
+	@for name in mqtt_password influxdb_password influxdb_token dashboard_password; do \
+		test -s secrets/$$name || $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(24))' > secrets/$$name; done
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml --output-file requirements.lock

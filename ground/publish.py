@@ -64,6 +64,8 @@ async def publish_file(
     ``progress`` is called with the number of octets just taken. Raises :class:`~ground.errors.ConfigError` where the
     file cannot be read, :class:`~ground.errors.LinkError` for what the broker refuses.
     """
+    if mission.link.frame == "none":
+        raise ConfigError(f"{mission.title} has a link without frames: a file of packets cannot be sent as frames")
     published = Published(run=secrets.token_hex(4))
     try:
         with path.open("rb") as file:
