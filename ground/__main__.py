@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from ground.commands import decode, ingest, loadtest, missions, publish, replay, simulate, up
 from ground.commands.terminal import err
 from ground.errors import GroundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (up, ingest, simulate, publish, replay, decode, loadtest, missions)
+COMMANDS: Final = {
+    "up": "run everything on this machine: broker, simulators, ingest, store and dashboard",
+    "ingest": "record, decode and store what stations publish",
+    "dashboard": "serve the page for an ingest that runs elsewhere",
+    "simulate": "simulate a spacecraft and its ground stations, and publish their telemetry",
+    "publish": "send a file of raw frames to the broker, as a station would",
+    "replay": "show a recording again, in a dashboard of its own that touches nothing live",
+    "decode": "decode a file of raw frames to CSV, JSON lines or Parquet, or count what is in it",
+    "loadtest": "offer telemetry at a known rate, measure the whole path, and verify that all of it is stored",
+    "missions": "list the missions, or check the definitions of one",
+    "influx": "prepare an InfluxDB 2 server: organisation, bucket, retention",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 done, 1 failed with a message, 2 wrong usage, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="ground", description="Mission telemetry from ground station to browser.")
     parsers = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        name = module.__name__.rpartition(".")[2]
-        command = parsers.add_parser(name, help=module.TEXT, description=f"{module.TEXT[0].upper()}{module.TEXT[1:]}.")
-        module.add(command)
-        command.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
+    for name, text in COMMANDS.items():
+        command = parsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name in given[:1]:
+            # Only this one: orbits and web servers take longer to import than most files to decode.
+            module = import_module(f"ground.commands.{name}")
+            module.add(command)
+            command.set_defaults(run=module.run)
+    options = parser.parse_args(given)
     try:
         return options.run(options) or 0
     except GroundError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from typing import TYPE_CHECKING, Final
 
@@ -43,11 +44,16 @@ class RunningNumbers:
         A message is a duplicate when its first number was received before.
         """
         stop = first + frames
-        in_order = bool((first[1:] == stop[:-1]).all())
-        if in_order and len(first) and (not self.spans or first[0] >= self.spans[-1][1]):
-            self._add(int(first[0]), int(stop[-1]))
-            return np.ones(len(first), np.bool_)
-        return np.fromiter((self._take(int(a), int(b)) for a, b in zip(first, stop, strict=True)), np.bool_, len(first))
+        new = np.ones(len(first), np.bool_)
+        # Stretches that are numbered without a break.
+        edges = [0, *(np.flatnonzero(first[1:] != stop[:-1]) + 1).tolist(), len(first)]
+        for a, b in itertools.pairwise(edges):
+            if a < b and (not self.spans or first[a] >= self.spans[-1][1]):
+                self._add(int(first[a]), int(stop[b - 1]))
+            else:
+                for i in range(a, b):
+                    new[i] = self._take(int(first[i]), int(stop[i]))
+        return new
 
     def _take(self, start: int, stop: int) -> bool:
         if any(a <= start < b for a, b in reversed(self.spans)):

@@ -8,7 +8,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from ground.errors import RecordingError
+from ground.errors import RecordingError, StoreError
 from ground.link.mqtt import Address, Client, Delivery
 from ground.live import PERIOD, LiveStream
 from ground.pipeline import Pipeline
@@ -52,7 +52,7 @@ class Ingest:
     async def run(self) -> None:
         """Run until cancelled; then what is decoded is stored before it returns.
 
-        Raises :class:`~ground.errors.GroundError` where the recording or the store cannot be opened.
+        Raises :class:`~ground.errors.GroundError` where the recording cannot be opened.
         """
         folder = self._data / "recording"
         name = await asyncio.to_thread(_session_name, self._data)
@@ -63,13 +63,11 @@ class Ingest:
             live = LiveStream(client.publish)
             recording = Recording(folder, lambda: recorder.committed)
             self._pipeline = Pipeline(self._missions, recording, self._store, live=live, publish=client.publish)
-            live.begin(await self._pipeline.start())
             async with client:
                 self._client = client
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._record(client, recorder), name="record")
-                    tasks.create_task(self._pipeline.run(recorder), name="pipeline")
-                    tasks.create_task(self._show(live), name="live")
+                    tasks.create_task(self._process(self._pipeline, live, recorder), name="pipeline")
                     tasks.create_task(self._tell(client), name="ledger")
                     await client.connected()
                     self.ready.set()
@@ -110,10 +108,25 @@ class Ingest:
                 self._recording_error = None
                 return
 
-    async def _show(self, live: LiveStream) -> None:
-        assert self._pipeline is not None
+    async def _process(self, pipeline: Pipeline, live: LiveStream, recorder: Recorder) -> None:
+        """Begin where the store is; a store that can't say yet is asked again, and recording goes on meanwhile."""
         while True:
-            await live.flush(self._pipeline.shown)
+            try:
+                live.begin(await pipeline.start())
+                break
+            except StoreError as error:
+                if pipeline.store_error != str(error):
+                    log.warning("the store does not answer yet: %s", error)
+                pipeline.store_error = str(error)
+                await asyncio.sleep(_RETRY_SECONDS)
+        pipeline.store_error = None
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pipeline.run(recorder), name="follow")
+            tasks.create_task(self._show(pipeline, live), name="live")
+
+    async def _show(self, pipeline: Pipeline, live: LiveStream) -> None:
+        while True:
+            await live.flush(pipeline.shown)
             await asyncio.sleep(PERIOD)
 
     async def _tell(self, client: Client) -> None:

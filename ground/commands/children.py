@@ -21,20 +21,11 @@ _PATIENCE_SECONDS: Final = 5
 async def keep_running(*arguments: str) -> None:
     """Run ``ground ARGUMENTS`` in a process of its own, again when it fails, until it ends by itself or on cancel."""
     while True:
-        # The child waits for the end of its standard input: that comes even when this process is killed.
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "ground",
-            *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            env={**os.environ, _PARENT: "1"},
-            start_new_session=True,
-        )
+        process = await start(*arguments)
         try:
             status = await process.wait()
         except asyncio.CancelledError:
-            await asyncio.shield(_stop(process))
+            await asyncio.shield(stop(process))
             raise
         if status == 0:
             return
@@ -42,7 +33,22 @@ async def keep_running(*arguments: str) -> None:
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    """``ground ARGUMENTS`` in a process of its own, with these environment variables besides ours."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ground",
+        *arguments,
+        # The child waits for the end of its standard input: that comes even when this process is killed.
+        stdin=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment, _PARENT: "1"},
+        start_new_session=True,
+    )
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End it with SIGTERM, after a while with SIGKILL."""
     with suppress(ProcessLookupError):
         process.terminate()
     try:
@@ -55,7 +61,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 def end_with_parent() -> None:
-    """In a child of :func:`keep_running`: stop, as on SIGTERM, when the parent is gone."""
+    """In a child of :func:`start`: stop, as on SIGTERM, when the parent is gone."""
     if os.environ.get(_PARENT) != "1":
         return
 

@@ -17,8 +17,6 @@ from ground.mission import load_mission
 if TYPE_CHECKING:
     import argparse
 
-TEXT = "decode a file of raw frames to CSV, JSON lines or Parquet, or count what is in it"
-
 
 def add(command: argparse.ArgumentParser) -> None:
     """Describe the arguments."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ground.commands.children import end_with_parent
 from ground.commands.stack import compiled_missions, open_store
 from ground.commands.terminal import log_to_terminal, run_until_stopped
 from ground.ingest import Ingest
@@ -12,8 +13,6 @@ from ground.link.mqtt import parse_broker_url
 
 if TYPE_CHECKING:
     import argparse
-
-TEXT = "record, decode and store what stations publish"
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -23,12 +22,16 @@ def add(command: argparse.ArgumentParser) -> None:
         "--data", type=Path, default=Path("data"), metavar="DIR", help="recording and store (default: data)"
     )
     command.add_argument(
-        "--store", default="duckdb", metavar="URL", help="duckdb or duckdb:FOLDER (default: %(default)s)"
+        "--store",
+        default="duckdb",
+        metavar="URL",
+        help="duckdb[:FOLDER], influxdb://HOST:PORT/ORG/BUCKET",
     )
 
 
 def run(options: argparse.Namespace) -> None:
     """Ingest until stopped."""
+    end_with_parent()
     log_to_terminal()
     run_until_stopped(_ingest(options))
 

@@ -14,8 +14,6 @@ from ground.xtce import plan, read
 if TYPE_CHECKING:
     import argparse
 
-TEXT = "list the missions, or check the definitions of one"
-
 
 def add(command: argparse.ArgumentParser) -> None:
     """Describe the arguments."""

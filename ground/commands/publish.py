@@ -17,8 +17,6 @@ from ground.publish import publish_file
 if TYPE_CHECKING:
     import argparse
 
-TEXT = "send a file of raw frames to the broker, as a station would"
-
 _CONNECT_SECONDS = 10
 
 

@@ -19,8 +19,6 @@ from ground.replay import PREFIX, Replay, choose_span
 if TYPE_CHECKING:
     import argparse
 
-TEXT = "show a recording again, in a dashboard of its own that touches nothing live"
-
 
 def add(command: argparse.ArgumentParser) -> None:
     """Describe the arguments."""

@@ -14,8 +14,6 @@ from simulators.run import SPACECRAFT, simulate
 if TYPE_CHECKING:
     import argparse
 
-TEXT = "simulate a spacecraft and its ground stations, and publish their telemetry"
-
 
 def add(command: argparse.ArgumentParser) -> None:
     """Describe the arguments."""

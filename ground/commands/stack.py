@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.errors import ConfigError
 from ground.mission import load_mission, mission_names
 from ground.stores.duckdb import DuckdbStore
+from ground.stores.influxdb import InfluxdbStore
+from ground.stores.influxdb_server import Address, Server
 from ground.xtce import plan, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ground.mission import Mission
     from ground.stores import Store
@@ -28,11 +31,28 @@ def compiled_missions(names: Sequence[str] | None = None) -> list[tuple[Mission,
 
 
 async def open_store(url: str, data: Path) -> Store:
-    """``duckdb``: the file in ``data``; ``duckdb:FOLDER``: a file elsewhere.
+    """``duckdb``: the file in ``data``; ``duckdb:FOLDER``: a file elsewhere; ``influxdb://HOST:PORT/ORG/BUCKET``: an
+    InfluxDB 2 server, with the token of ``INFLUXDB_TOKEN`` or of the file that ``INFLUXDB_TOKEN_FILE`` names.
 
     Raises :class:`~ground.errors.GroundError`.
     """
     kind, _, place = url.partition(":")
     if kind == "duckdb":
-        return await DuckdbStore.open(type(data)(place) if place else data / "store")
-    raise ConfigError(f"--store {url!r} should be duckdb or duckdb:FOLDER")
+        return await DuckdbStore.open(Path(place) if place else data / "store")
+    if kind == "influxdb":
+        # Not asked here whether it answers: an ingest records while its database is away.
+        server = Server(Address.parse(url), influxdb_token(), gzip=False, patience=5.0, time_limit=30.0)
+        return InfluxdbStore(server)
+    raise ConfigError(f"--store {url!r} should be duckdb, duckdb:FOLDER or influxdb://HOST:PORT/ORG/BUCKET")
+
+
+def influxdb_token() -> str:
+    """The token for InfluxDB. Raises :class:`~ground.errors.ConfigError` where there is none."""
+    if token := os.environ.get("INFLUXDB_TOKEN"):
+        return token
+    if file := os.environ.get("INFLUXDB_TOKEN_FILE"):
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except OSError as error:
+            raise ConfigError(f"INFLUXDB_TOKEN_FILE = {file!r} cannot be read: {error.strerror}") from error
+    raise ConfigError("InfluxDB needs a token: set INFLUXDB_TOKEN, or INFLUXDB_TOKEN_FILE to a file that holds it")

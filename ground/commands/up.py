@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from ground.mission import Mission
 
-TEXT = "run everything on this machine: broker, simulators, ingest, store and dashboard"
-
 MQTT_PORT: Final = 1883
 MQTT_V4_PORT: Final = 1884
 

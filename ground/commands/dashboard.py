@@ -1,0 +1,62 @@
+"""``ground dashboard``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboard.access import Access
+from dashboard.app import create_app, serve
+from ground.commands.stack import open_store
+from ground.commands.terminal import log_to_terminal, out, run_until_stopped
+from ground.ingest import LEDGER_TOPIC
+from ground.link.mqtt import Client, parse_broker_url
+from ground.mission import load_mission, mission_names
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    command.add_argument("--broker", default="mqtt://127.0.0.1:1883", metavar="URL", help="MQTT 5 (%(default)s)")
+    command.add_argument("--store", required=True, metavar="URL", help="influxdb://HOST:PORT/ORG/BUCKET")
+    command.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    command.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
+    command.add_argument("--name", action="append", default=[], help="by which browsers call it, besides --host")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until stopped."""
+    log_to_terminal()
+    run_until_stopped(_serve(options))
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    access = Access.configured(options.host, options.name)
+    address = parse_broker_url(options.broker)
+    store = await open_store(options.store, Path("data"))
+    ledger: dict[str, Any] = {"missions": {}, "balanced": True}
+    try:
+        app = create_app(
+            [load_mission(name) for name in mission_names()], store, lambda: ledger, address, access=access
+        )
+        name = f"ground-dashboard-{secrets.token_hex(4)}"
+        async with Client(address, name, subscriptions=((LEDGER_TOPIC, 0),)) as client, asyncio.TaskGroup() as tasks:
+            tasks.create_task(_keep_ledger(client, ledger), name="ledger")
+            await serve(app, options.host, options.port, lambda url: out.print(f"Perilune Ground  {url}"))
+    finally:
+        await store.close()
+
+
+async def _keep_ledger(client: Client, ledger: dict[str, Any]) -> None:
+    """What ingest says of itself, as it says it."""
+    while True:
+        delivery = await client.receive()
+        newest = json.loads(delivery.packets[-1].payload)
+        ledger.clear()
+        ledger.update(newest)
+        client.ack(delivery)

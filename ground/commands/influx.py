@@ -1,0 +1,51 @@
+"""``ground influx setup``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from ground.commands.stack import influxdb_token
+from ground.commands.terminal import out
+from ground.errors import ConfigError
+from ground.mission import load_mission, mission_names
+from ground.stores.influxdb_server import Address
+from ground.stores.influxdb_setup import FirstUser, set_up
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ground.mission import Mission
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    command.add_argument("action", choices=["setup"], help="make what is missing; may be repeated")
+    command.add_argument("--store", required=True, metavar="URL", help="influxdb://HOST:PORT/ORG/BUCKET")
+    command.add_argument("--retention", type=int, default=0, metavar="DAYS", help="of a new bucket (default: for ever)")
+    command.add_argument("--user", metavar="NAME", help="first user of a fresh server; password in INFLUXDB_PASSWORD")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Set up, and say what was done."""
+    password = os.environ.get("INFLUXDB_PASSWORD", "")
+    if options.user and not password:
+        raise ConfigError("the first user needs a password: set INFLUXDB_PASSWORD")
+    done = asyncio.run(
+        set_up(
+            Address.parse(options.store),
+            influxdb_token(),
+            oldest={name: _oldest(load_mission(name)) for name in mission_names()},
+            retention=options.retention * 86_400,
+            first_user=FirstUser(options.user, password) if options.user else None,
+        )
+    )
+    for line in done:
+        out.print(line, markup=False)
+
+
+def _oldest(mission: Mission) -> int:
+    """The earliest time that the mission's clocks can show, ns since 1970 UTC."""
+    fields = [*mission.packet_times, *([mission.frame_time] if mission.frame_time else [])]
+    return min((field.epoch for field in fields), default=0)
