@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -17,7 +18,7 @@ import aiomqtt
 from ground.link.address import parse_broker_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
 PATIENCE = 60
@@ -26,7 +27,7 @@ PATIENCE = 60
 class Service:
     """``ground ARGUMENTS`` in a process; the output of the newest goes to ``log``."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(
@@ -34,7 +35,7 @@ class Service:
                 stdout=file,
                 stderr=file,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
                 start_new_session=True,
             )
 
@@ -69,6 +70,13 @@ class Service:
                 assert self.process.poll() is None, self.output
                 await asyncio.sleep(0.05)
         return found
+
+    async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until ``condition`` holds, as long as the process lives."""
+        async with asyncio.timeout(PATIENCE):
+            while not await condition():
+                assert self.process.poll() is None, self.output
+                await asyncio.sleep(0.2)
 
 
 def ground(*arguments: str) -> str:
