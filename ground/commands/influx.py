@@ -6,10 +6,10 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from ground.commands.stack import influxdb_token
 from ground.commands.terminal import out
 from ground.errors import ConfigError
 from ground.mission import load_mission, mission_names
+from ground.stores.influxdb import token_from
 from ground.stores.influxdb_server import Address
 from ground.stores.influxdb_setup import FirstUser, set_up
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     done = asyncio.run(
         set_up(
             Address.parse(options.store),
-            influxdb_token(),
+            token_from(os.environ),
             oldest={name: _oldest(load_mission(name)) for name in mission_names()},
             retention=options.retention * 86_400,
             first_user=FirstUser(options.user, password) if options.user else None,

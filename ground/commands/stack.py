@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ground.errors import ConfigError
 from ground.mission import load_mission, mission_names
 from ground.stores.duckdb import DuckdbStore
-from ground.stores.influxdb import InfluxdbStore
+from ground.stores.influxdb import InfluxdbStore, token_from
 from ground.stores.influxdb_server import Address, Server
 from ground.xtce import plan, read
 
@@ -41,18 +41,6 @@ async def open_store(url: str, data: Path) -> Store:
         return await DuckdbStore.open(Path(place) if place else data / "store")
     if kind == "influxdb":
         # Not asked here whether it answers: an ingest records while its database is away.
-        server = Server(Address.parse(url), influxdb_token(), gzip=False, patience=5.0, time_limit=30.0)
+        server = Server(Address.parse(url), token_from(os.environ), gzip=False, patience=5.0, time_limit=30.0)
         return InfluxdbStore(server)
     raise ConfigError(f"--store {url!r} should be duckdb, duckdb:FOLDER or influxdb://HOST:PORT/ORG/BUCKET")
-
-
-def influxdb_token() -> str:
-    """The token for InfluxDB. Raises :class:`~ground.errors.ConfigError` where there is none."""
-    if token := os.environ.get("INFLUXDB_TOKEN"):
-        return token
-    if file := os.environ.get("INFLUXDB_TOKEN_FILE"):
-        try:
-            return Path(file).read_text("utf-8").strip()
-        except OSError as error:
-            raise ConfigError(f"INFLUXDB_TOKEN_FILE = {file!r} cannot be read: {error.strerror}") from error
-    raise ConfigError("InfluxDB needs a token: set INFLUXDB_TOKEN, or INFLUXDB_TOKEN_FILE to a file that holds it")

@@ -111,8 +111,8 @@ class Series:
 class Server:
     """One bucket of one server.
 
-    ``gzip``: whether requests and answers are compressed, for slow networks. ``patience``: seconds for which a write is tried again before StoreError. ``time_limit``: seconds that a request
-    may take.
+    ``gzip``: whether requests and answers are compressed, for slow networks. ``patience``: seconds for which a write is
+    tried again before StoreError. ``time_limit``: seconds that a request may take.
     """
 
     def __init__(

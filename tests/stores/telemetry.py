@@ -83,6 +83,17 @@ def random_batch(rows: int, seed: int, start: int = T0) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns, schema=SCHEMA)
 
 
+def finite(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows with nulls for NaN and infinities."""
+    columns: list[pa.Array[Any]] = [
+        pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+        if pa.types.is_floating(column.type)
+        else column
+        for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
+
+
 def same(left: pa.Table | pa.RecordBatch, right: pa.Table | pa.RecordBatch) -> bool:
     """Equal schemas, metadata included, and equal values, bit for bit where they are floats."""
     return left.schema.equals(right.schema, check_metadata=True) and all(

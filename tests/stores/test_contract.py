@@ -18,7 +18,7 @@ from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch, same, ti
 
 if TYPE_CHECKING:
     from ground.stores import Store
-    from tests.stores.conftest import OpenStore
+    from tests.stores.conftest import Keeps, OpenStore
 
 
 async def test_an_empty_store_answers_with_nothing(store: Store) -> None:
@@ -56,7 +56,8 @@ async def test_a_checkpoint_moves_without_rows(store: Store) -> None:
 @st.composite
 def any_batches(draw: st.DrawFn) -> pa.RecordBatch:
     """Up to six rows of every type, with distinct identities."""
-    identity = st.tuples(st.integers(ALL[0], ALL[1] - 1), st.integers(0, 65535))
+    # InfluxDB's timestamps are time + seq, so they end a little earlier.
+    identity = st.tuples(st.integers(ALL[0], ALL[1] - 1 - 65535), st.integers(0, 65535))
     identities = draw(st.lists(identity, min_size=1, max_size=6, unique=True))
     n = len(identities)
     columns: dict[str, pa.Array[Any]] = {
@@ -72,17 +73,17 @@ def any_batches(draw: st.DrawFn) -> pa.RecordBatch:
 
 @shared_store
 @given(rows=any_batches())
-async def test_every_value_comes_back_as_it_was(store: Store, rows: pa.RecordBatch) -> None:
+async def test_every_value_comes_back_as_it_was(store: Store, keeps: Keeps, rows: pa.RecordBatch) -> None:
     container = next(containers)
     await store.append(power(rows, container=container), NOWHERE)
-    assert same(await store.rows("luna26", container, *ALL), sorted_rows(rows))
+    assert same(await store.rows("luna26", container, *ALL), sorted_rows(keeps(rows)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 1000, 2048, 5000, 100_000])
-async def test_batches_of_all_sizes(store: Store, size: int) -> None:
+async def test_batches_of_all_sizes(store: Store, keeps: Keeps, size: int) -> None:
     rows = random_batch(size, seed=size)
     await store.append(power(rows), NOWHERE)
-    assert same(await store.rows("luna26", "Power", *ALL), rows)
+    assert same(await store.rows("luna26", "Power", *ALL), keeps(rows))
     assert await store.counts() == {("luna26", "Power"): Count(size, 0)}
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ground.stores import Store
+    from tests.stores.conftest import Keeps
 
 
 @pytest.mark.parametrize(("start", "stop", "buckets"), [(5, 5, 1), (6, 5, 1), (0, 5, 0), (0, 5, -1), (0, 2**63, 9)])
@@ -99,21 +100,21 @@ def samples(draw: st.DrawFn) -> pa.RecordBatch:
 @shared_store
 @given(rows=samples(), start=st.integers(-5, 40), length=st.integers(1, 60), buckets=st.integers(1, 30))
 async def test_history_is_what_its_definition_says(
-    store: Store, rows: pa.RecordBatch, start: int, length: int, buckets: int
+    store: Store, keeps: Keeps, rows: pa.RecordBatch, start: int, length: int, buckets: int
 ) -> None:
     mission = next(containers)
     await store.append([Rows(mission, "Power", rows)], Checkpoint(3, b""))
     names = [field.name for field in SCHEMA if field.name not in IDENTITY.names]
     window = (T0 + start, T0 + start + length)
     history = await store.history(mission, [f"Power/{name}" for name in names], *window, buckets)
-    ordered = sorted_rows(rows)
+    ordered = sorted_rows(keeps(rows))
     expected = [row for name in names for row in reference(ordered, name, *window, buckets)]
     assert history.table.schema.equals(HISTORY)
     assert as_rows(history.table) == expected
     assert (history.through, history.width) == (3, -(-length // buckets))
 
 
-async def test_history_of_parameters_in_several_containers(store: Store) -> None:
+async def test_history_of_parameters_in_several_containers(store: Store, keeps: Keeps) -> None:
     fast, slow = random_batch(5000, seed=1), random_batch(10, seed=2)
     await store.append([*power(fast), *power(slow, container="Slow")], Checkpoint(9, b""))
     asked = ["Slow/mode", "Power/voltage", "Power/absent", "Absent/mode", "Power/mode", "Slow/mode"]
@@ -122,7 +123,7 @@ async def test_history_of_parameters_in_several_containers(store: Store) -> None
     assert runs == ["Slow/mode", "Power/voltage", "Power/mode"]
     raw = dict(zip(table["parameter"].to_pylist(), table["raw"].to_pylist(), strict=True))
     assert raw == {"Slow/mode": True, "Power/voltage": False, "Power/mode": False}
-    valid = len(fast) - fast.column("voltage").null_count
+    valid = len(fast) - keeps(fast).column("voltage").null_count
     assert pc.sum(table.filter(pc.field("parameter") == "Power/voltage")["count"]).as_py() == valid
 
 
