@@ -1,4 +1,4 @@
-"""The columns that travel between the stages before decoding: blocks of frames and blocks of packets.
+"""The columns that travel between the stages before decoding: blocks of messages, of frames and of packets.
 
 After decoding the currency is :class:`pyarrow.RecordBatch` (see ``docs/architecture.md``). Nothing here is an object
 per frame or per packet; a block is a handful of arrays of equal length.
@@ -20,6 +20,21 @@ Nanoseconds: TypeAlias = "NDArray[np.int64]"
 
 NO_TIME = np.iinfo(np.int64).min
 """The int64 that numpy and Arrow call NaT, used in :data:`Nanoseconds` where there is no time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alike:
+    """n messages of one topic and of equal lengths, in order of receipt, a row each.
+
+    ``payload``: uint8 (n, octets). ``user_properties``: names and values, uint8 (n, characters), all ASCII.
+    """
+
+    topic: str
+    payload: Octets
+    user_properties: tuple[tuple[str, Octets], ...]
+
+    def __len__(self) -> int:
+        return len(self.payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _STATION = "file"
 _BLOCK = 4 << 20
+_TOGETHER = 8
+"""Blocks whose rows are written together: Parquet makes a row group of every write, and many small ones are slow."""
 
 
 def decode_file(
@@ -49,16 +51,26 @@ def decode_file(
     decoder = MissionDecoder(mission, plan.compile(read.load(mission.telemetry)))
     with ExitStack() as stack:
         writers: dict[str, Writer] = {}
-        for messages in _file_as_messages(path, mission):
+        waiting: dict[str, list[pa.RecordBatch]] = {}
+
+        def write() -> None:
+            for container, batches in waiting.items():
+                if container not in writers:
+                    opened = _open(Path(output or "."), container, file_format, batches[0])
+                    writers[container] = stack.enter_context(opened)
+                writers[container].write(pa.concat_batches(batches))  # type: ignore[attr-defined]
+            waiting.clear()
+
+        for number, messages in enumerate(_file_as_messages(path, mission), 1):
             telemetry, events = decoder.process(_STATION, messages)
             for event in events:
                 report(event)
             for item in telemetry if output is not None else ():
-                container, batch = item.rows.container, item.rows.batch
-                if container not in writers:
-                    writers[container] = stack.enter_context(_open(Path(output or "."), container, file_format, batch))
-                writers[container].write(batch)
+                waiting.setdefault(item.rows.container, []).append(item.rows.batch)
+            if number % _TOGETHER == 0:
+                write()
             progress(len(messages.data))
+        write()
     return decoder.ledger
 
 
@@ -69,9 +81,12 @@ def _file_as_messages(path: Path, mission: Mission) -> Iterator[Messages]:
         return
     length = mission.link.length
     step = max(1, _BLOCK // length) * length
-    octets = _map(path)
-    for start in range(0, len(octets), step):
-        payload = octets[start : start + step]
+    for start in range(0, len(_map(path)), step):
+        try:
+            # Read, not mapped: what is mapped and was read counts as this process's memory to the end.
+            payload = np.fromfile(path, np.uint8, step, offset=start)
+        except OSError as error:
+            raise ConfigError(f"{path}: {error}") from error
         edge = len(payload) // length * length
         # A last piece that isn't a whole frame is a message of its own, so that it is counted as such.
         pieces = np.array([0, edge, len(payload)] if 0 < edge < len(payload) else [0, len(payload)], np.int64)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ground.errors import RecordingError, StoreError
@@ -30,6 +31,7 @@ LEDGER_TOPIC: Final = "ledger"
 
 _SESSION_SECONDS: Final = 7 * 86_400
 _RETRY_SECONDS: Final = 1.0
+_TELL_SECONDS: Final = 0.1
 
 
 class Ingest:
@@ -98,7 +100,7 @@ class Ingest:
         """Append until the disk takes it: what isn't recorded isn't acknowledged, and the broker keeps the rest."""
         while True:
             try:
-                await recorder.append(delivery.packets, delivery.received)
+                await recorder.append(delivery.messages, delivery.received)
             except RecordingError as error:
                 if self._recording_error != str(error):
                     log.error("not recorded, not acknowledged: %s", error)
@@ -125,19 +127,23 @@ class Ingest:
             tasks.create_task(self._show(pipeline, live), name="live")
 
     async def _show(self, pipeline: Pipeline, live: LiveStream) -> None:
+        """Right after a block, and not before the period has passed: nothing waits longer than it must."""
+        shown = pipeline.shown
         while True:
-            await live.flush(pipeline.shown)
-            await asyncio.sleep(PERIOD)
+            shown = await pipeline.advanced(shown)
+            begun = time.monotonic()
+            await live.flush(shown)
+            await asyncio.sleep(max(begun + PERIOD - time.monotonic(), 0))
 
     async def _tell(self, client: Client) -> None:
-        """Publish the ledger, retained, when it has changed; once a second at most."""
+        """Publish the ledger, retained, when it has changed; ten times a second at most."""
         said = b""
         while True:
             octets = json.dumps(self.report()).encode()
             if octets != said:
                 await client.publish(LEDGER_TOPIC, octets, qos=0, retain=True)
                 said = octets
-            await asyncio.sleep(1)
+            await asyncio.sleep(_TELL_SECONDS)
 
 
 def _session_name(data: Path) -> str:

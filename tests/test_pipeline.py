@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mqtt5 import PublishPacket
 
-import ground.pipeline
+import ground.storing
 from ground.errors import StoreError
 from ground.live import LiveStream
 from ground.mission import load_mission
@@ -112,8 +112,8 @@ class Refusing(DuckdbStore):
 async def test_live_goes_on_while_the_store_is_down_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ground.pipeline, "WAITING", 60_000)
-    monkeypatch.setattr(ground.pipeline, "BLOCK", 100)
+    monkeypatch.setattr(ground.storing, "WAITING", 60_000)
+    monkeypatch.setattr(ground.storing, "BLOCK", 100)
     seen: list[tuple[int, int]] = []
 
     async def publish(

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from ground.commands.terminal import out
 from ground.errors import ConfigError
 from ground.mission import load_mission, mission_names
-from ground.stores.influxdb import token_from
-from ground.stores.influxdb_server import Address
-from ground.stores.influxdb_setup import FirstUser, set_up
+from ground.stores.influxdb import Address, token_from
+from ground.stores.influxdb.setup import FirstUser, set_up
 
 if TYPE_CHECKING:
     import argparse

@@ -20,8 +20,9 @@ from ground.commands.children import start, stop
 from ground.commands.stack import open_store
 from ground.commands.terminal import err, out, run_until_stopped
 from ground.errors import ConfigError, GroundError
+from ground.ingest import LEDGER_TOPIC
 from ground.link.broker import EmbeddedBroker
-from ground.link.mqtt import parse_broker_url
+from ground.link.mqtt import Client, parse_broker_url
 from ground.loadtest.report import report, text
 from ground.loadtest.run import Load, Outcome, Progress, run_load
 from ground.loadtest.verify import Comparison, verify
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ground.link.address import Address
 
 _SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 10.0
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -123,13 +125,14 @@ async def _offer(
     missions = os.pathsep.join(filter(None, (str(scratch), os.environ.get("GROUND_MISSIONS"))))
     broker = options.broker or str(address)
     arguments = ("ingest", "--broker", broker, "--data", str(data), "--store", options.store)
+    await _forget_ledger(address)
     process = await start(*arguments, GROUND_MISSIONS=missions)
     page = await open_store("duckdb", scratch / "page")
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    watch = Watch(data / "recording", process.pid, address, lambda: process.returncode is not None)
+    app = create_app([load_mission(str(scratch / MISSION))], page, lambda: watch.ledger, address)
+    serving = asyncio.create_task(serve(app, "127.0.0.1", 0, url.set_result))
     try:
-        watch = Watch(data / "recording", process.pid, address, lambda: process.returncode is not None)
-        app = create_app([load_mission(str(scratch / MISSION))], page, lambda: watch.ledger, address)
-        serving = asyncio.create_task(serve(app, "127.0.0.1", 0, url.set_result))
         viewer = Viewer(await url, work.names)
         with Live(console=err, transient=True, auto_refresh=False) as screen:
 
@@ -137,13 +140,19 @@ async def _offer(
                 if err.is_terminal:
                     screen.update(Text(_line(progress)), refresh=True)
 
-            outcome = await run_load(load, work, address, data / "recording", watch, viewer, show)
+            return await run_load(load, work, address, data / "recording", watch, viewer, show)
+    finally:
         serving.cancel()
         await asyncio.wait([serving])
-        return outcome
-    finally:
         await stop(process)
         await page.close()
+
+
+async def _forget_ledger(address: Address) -> None:
+    """The broker must not show us the ledger of an earlier ingest."""
+    async with Client(address, f"ground-loadtest-{os.getpid()}") as client:
+        await client.connected(_CONNECT_SECONDS)
+        await client.publish(LEDGER_TOPIC, b"", retain=True)
 
 
 def _line(progress: Progress) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.errors import ConfigError
 from ground.mission import load_mission, mission_names
 from ground.stores.duckdb import DuckdbStore
-from ground.stores.influxdb import InfluxdbStore, token_from
-from ground.stores.influxdb_server import Address, Server
+from ground.stores.influxdb import Address, InfluxdbStore, Server, token_from
 from ground.xtce import plan, read
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def compiled_missions(names: Sequence[str] | None = None) -> list[tuple[Mission,
 
 async def open_store(url: str, data: Path) -> Store:
     """``duckdb``: the file in ``data``; ``duckdb:FOLDER``: a file elsewhere; ``influxdb://HOST:PORT/ORG/BUCKET``: an
-    InfluxDB 2 server, with the token of ``INFLUXDB_TOKEN`` or of the file that ``INFLUXDB_TOKEN_FILE`` names.
+    InfluxDB 2 server, with the token of ``INFLUXDB_TOKEN`` or of the file that ``INFLUXDB_TOKEN_FILE`` names, which is
+    read again when the server refuses the token.
 
     Raises :class:`~ground.errors.GroundError`.
     """
@@ -41,6 +42,6 @@ async def open_store(url: str, data: Path) -> Store:
         return await DuckdbStore.open(Path(place) if place else data / "store")
     if kind == "influxdb":
         # Not asked here whether it answers: an ingest records while its database is away.
-        server = Server(Address.parse(url), token_from(os.environ), gzip=False, patience=5.0, time_limit=30.0)
-        return InfluxdbStore(server)
+        token = partial(token_from, os.environ)
+        return InfluxdbStore(Server(Address.parse(url), token(), renew=token, patience=5.0))
     raise ConfigError(f"--store {url!r} should be duckdb, duckdb:FOLDER or influxdb://HOST:PORT/ORG/BUCKET")

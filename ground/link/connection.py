@@ -20,6 +20,7 @@ from mqtt5 import (
 )
 
 from ground.errors import LinkError
+from ground.link.alike import AlikePackets
 from ground.link.packets import ProtocolError, read_packets, words
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     class Receiver(Protocol):
         """Who is told of what a connection brings. All calls come from the event loop, in order of receipt."""
 
-        def published(self, connection: Connection, packets: list[PublishPacket], octets: int) -> None:
+        def published(self, connection: Connection, messages: list[PublishPacket | AlikePackets], octets: int) -> None:
             """Messages of one socket read."""
 
         def acknowledged(self, packets: list[PubAckPacket]) -> None:
@@ -167,7 +168,7 @@ class Connection(asyncio.BufferedProtocol):
         """Octets have come: take the whole packets out of them."""
         self._filled += nbytes
         self._received += nbytes
-        packets: list[Packet] = []
+        packets: list[Packet | AlikePackets] = []
         octets = memoryview(self._buffer)[: self._filled]
         try:
             try:
@@ -184,10 +185,11 @@ class Connection(asyncio.BufferedProtocol):
             self._buffer[:rest] = bytes(octets[used:])
         self._filled = rest
 
-    def _dispatch(self, packets: list[Packet], octets: int) -> None:
-        published = [packet for packet in packets if type(packet) is PublishPacket]
+    def _dispatch(self, packets: list[Packet | AlikePackets], octets: int) -> None:
+        published = [packet for packet in packets if isinstance(packet, PublishPacket | AlikePackets)]
         if published:
-            if any(packet.qos == QoS.EXACTLY_ONCE or not packet.topic for packet in published):
+            examples = (one.first if isinstance(one, AlikePackets) else one for one in published)
+            if any(one.qos == QoS.EXACTLY_ONCE or not one.topic for one in examples):
                 raise ProtocolError("a message of QoS 2 or with a topic alias, neither of which was allowed")
             self._receiver.published(self, published, octets)
             if len(published) == len(packets):
@@ -197,7 +199,7 @@ class Connection(asyncio.BufferedProtocol):
             self._receiver.acknowledged(acknowledged)
         for packet in packets:
             match packet:
-                case PublishPacket() | PubAckPacket():
+                case PublishPacket() | AlikePackets() | PubAckPacket():
                     pass
                 case PingRespPacket():
                     self._pongs += 1

@@ -11,7 +11,6 @@ import os
 import random
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,7 +18,9 @@ from mqtt5 import ConnectPacket, PubAckPacket, PublishPacket
 
 from ground.errors import LinkError
 from ground.link.address import Address, parse_broker_url
+from ground.link.alike import AlikePackets
 from ground.link.connection import Connection
+from ground.link.delivery import Arrivals, Delivery
 from ground.link.outbox import Outbox, Outgoing, Receipt, encode
 from ground.link.packets import ProtocolError, pubacks
 from ground.link.state import LinkCounts, LinkState
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
-    from numpy.typing import NDArray
 
 __all__ = ["Address", "Client", "Delivery", "LinkCounts", "LinkState", "Outgoing", "parse_broker_url"]
 
@@ -37,27 +37,6 @@ _BACK_OFF: Final = (0.1, 10.0)
 _WRITE_OCTETS: Final = 1 << 20
 _MAX_WINDOW: Final = 2000
 """QoS 1 messages in flight to the broker; more gains nothing."""
-
-
-@dataclass(eq=False, slots=True)
-class Delivery:
-    """Messages in order of receipt, all of one connection. ``received``: int64 (n,), ns since 1970 UTC of their socket
-    reads. To be handed to :meth:`Client.ack` where any is of QoS 1."""
-
-    packets: list[PublishPacket]
-    received: NDArray[np.int64]
-    _connection: Connection
-    _number: int | None
-    """Running number on its connection of deliveries to be acknowledged; None where nothing is."""
-
-
-@dataclass(slots=True)
-class _Arrivals:
-    """What has come on one connection and was not handed out yet."""
-
-    connection: Connection
-    packets: list[PublishPacket] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
 
 
 class Client:
@@ -107,7 +86,7 @@ class Client:
         self._room = asyncio.Event()
         self._changed = asyncio.Event()
         self._arrived = asyncio.Event()
-        self._arrivals: deque[_Arrivals] = deque()
+        self._arrivals: deque[Arrivals] = deque()
         self._waiting = 0
         self._tasks = asyncio.TaskGroup()
 
@@ -146,17 +125,18 @@ class Client:
             self._waiting = 0
         if self._connection:
             self._connection.resume()
-        number = None
-        if any(packet.packet_id for packet in arrivals.packets):
-            number = arrivals.connection.delivered
+        times = np.array(arrivals.times, np.int64)
+        delivery = Delivery(arrivals.messages, np.repeat(times[:, 0], times[:, 1]), arrivals.connection, None)
+        if delivery.packet_ids:
+            delivery._number = arrivals.connection.delivered
             arrivals.connection.delivered += 1
-        return Delivery(arrivals.packets, np.array(arrivals.times, np.int64), arrivals.connection, number)
+        return delivery
 
     def ack(self, delivery: Delivery) -> None:
         """Acknowledge a delivery, with one write. Deliveries are acknowledged in the order in which they were received;
         ``ValueError`` otherwise. Where their connection has ended nothing is sent: the broker delivers them again.
         """
-        ids = [packet.packet_id for packet in delivery.packets if packet.packet_id]
+        ids = delivery.packet_ids
         connection = delivery._connection
         if connection.closed.done():
             self.counts.stale_acks += len(ids)
@@ -266,14 +246,15 @@ class Client:
 
     # What the connection tells (ground.link.connection.Receiver).
 
-    def published(self, connection: Connection, packets: list[PublishPacket], octets: int) -> None:
+    def published(self, connection: Connection, messages: list[PublishPacket | AlikePackets], octets: int) -> None:
         """Messages have come with one socket read of ``octets``."""
         if not self._arrivals or self._arrivals[-1].connection is not connection:
-            self._arrivals.append(_Arrivals(connection))
+            self._arrivals.append(Arrivals(connection))
         arrivals = self._arrivals[-1]
-        arrivals.packets += packets
-        arrivals.times += [time.time_ns()] * len(packets)
-        self.counts.received += len(packets)
+        arrivals.messages += messages
+        n = sum(len(part) if isinstance(part, AlikePackets) else 1 for part in messages)
+        arrivals.times.append((time.time_ns(), n))
+        self.counts.received += n
         self._waiting += octets
         if self._waiting > self._max_waiting:
             connection.pause()

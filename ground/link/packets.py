@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import mqtt5
 import numpy as np
+from mqtt5 import PublishPacket
 
 from ground.errors import LinkError
+from ground.link.alike import AlikePackets, find
 from ground.link.text import is_text
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ class ProtocolError(LinkError):
     """Octets that no MQTT 5 peer sends."""
 
 
-def read_packets(octets: memoryview, into: list[Packet], max_packet: int) -> int:
-    """Append every whole packet in ``octets`` to ``into`` and return how many octets they are.
+def read_packets(octets: memoryview, into: list[Packet | AlikePackets], max_packet: int) -> int:
+    """Append every whole packet in ``octets`` to ``into``, messages that are alike together, and return how many octets
+    they are.
 
     Raises :class:`ProtocolError` at the first packet that is malformed or longer than ``max_packet`` octets, as soon as
     its length is known; the packets before it are in ``into``.
@@ -61,8 +64,9 @@ def read_packets(octets: memoryview, into: list[Packet], max_packet: int) -> int
             raise ProtocolError(f"a packet that the codec cannot read ({error})") from None
         if read != after - at:
             raise ProtocolError(f"a malformed packet ({read} of its {after - at} octets used)")
-        into.append(packet)
-        at = after
+        alike = find(octets[at:], after - at, packet) if isinstance(packet, PublishPacket) else None
+        into.append(alike or packet)
+        at += (after - at) * (len(alike) if alike else 1)
     return at
 
 
@@ -81,7 +85,7 @@ def _remaining_length(octets: memoryview) -> tuple[int, int]:
     raise ProtocolError("a remaining length of more than four octets")
 
 
-def pubacks(packet_ids: Sequence[int | None]) -> bytes:
+def pubacks(packet_ids: Sequence[int]) -> bytes:
     """PUBACK packets (MQTT 5, 3.4) with reason 0x00, one after the other."""
     words = np.empty((len(packet_ids), 2), ">u2")
     words[:, 0] = 0x4002

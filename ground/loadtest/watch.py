@@ -78,13 +78,11 @@ class Watch:
             while True:
                 delivery = await client.receive()
                 client.ack(delivery)
-                fresh = [packet for packet in delivery.packets if not packet.retain]
-                if fresh:
-                    self.ledger = json.loads(bytes(fresh[-1].payload or b"{}"))
-                    stored = int(self.ledger.get("position", {}).get("stored", 0))
-                    if stored > self.confirmed:
-                        self.stored.append((int(delivery.received[-1]), stored))
-                        self._tell()
+                self.ledger = json.loads(bytes(delivery.packets[-1].payload or b"{}"))
+                stored = int(self.ledger.get("position", {}).get("stored", 0))
+                if stored > self.confirmed:
+                    self.stored.append((int(delivery.received[-1]), stored))
+                    self._tell()
 
     def _tell(self) -> None:
         self.progress.set()

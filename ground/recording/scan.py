@@ -139,6 +139,9 @@ class SegmentScan:
         return rest == 0 or (rest == len(END) and self._octets[self._at :] == END)
 
     def _remap(self) -> None:
+        if isinstance(self._map, mmap.mmap):
+            # What was read counts as this process's memory until it is let go; the kernel keeps it cached all the same.
+            self._map.madvise(mmap.MADV_DONTNEED)
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, 2)

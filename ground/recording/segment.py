@@ -16,22 +16,20 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
+TIME: Final = pa.timestamp("ns", "UTC")
+"""Of the times in a recording."""
 
-_TIME: Final = pa.timestamp("ns", "UTC")
-_INTEGERS: Final = ("ert", "dt", "seq")
 _FIELDS: list[pa.Field[Any]] = [
-    pa.field("received", _TIME, nullable=False),
-    pa.field("ert", _TIME),
+    pa.field("received", TIME, nullable=False),
+    pa.field("ert", TIME),
     pa.field("dt", pa.int64()),
     pa.field("run", pa.string()),
     pa.field("seq", pa.int64()),
@@ -60,22 +58,6 @@ UNLIMITED: Final = np.iinfo(np.int64).max
 """The committed position of a recording whose ``committed`` file is missing or unreadable: read it to its end."""
 
 
-class Message(Protocol):
-    """What is recorded of a message; ``mqtt5.PublishPacket`` is one."""
-
-    @property
-    def topic(self) -> str:
-        """The MQTT topic."""
-
-    @property
-    def payload(self) -> bytes:
-        """The payload, octet for octet."""
-
-    @property
-    def user_properties(self) -> list[tuple[str, str]]:
-        """Names and values; ``ert``, ``dt``, ``run`` and ``seq`` are kept."""
-
-
 def segment_name(position: int) -> str:
     """The file name of the segment whose first message has this position."""
     return f"{position:020d}.arrows"
@@ -84,48 +66,6 @@ def segment_name(position: int) -> str:
 def segment_positions(folder: Path) -> list[int]:
     """The first positions of all segments in ``folder``, ascending. Other files are none of ours."""
     return sorted(int(path.stem) for path in folder.glob("*.arrows") if re.fullmatch(r"\d{20}", path.stem))
-
-
-def columns(messages: Sequence[Message], received: NDArray[np.int64]) -> tuple[pa.RecordBatch, int]:
-    """The record batch of ``messages`` and how many of their properties should have been integers and aren't.
-
-    ``received``: int64 (n,), ns since 1970 UTC.
-    """
-    n = len(messages)
-    run: list[str | None] = [None] * n
-    integers: dict[str, list[int | None]] = {name: [None] * n for name in _INTEGERS}
-    malformed = 0
-    for row, message in enumerate(messages):
-        for name, value in message.user_properties:
-            if name == "run":
-                run[row] = value
-            elif name in integers:
-                integers[name][row] = number = _integer(value)
-                malformed += number is None
-    ert, dt, seq = (pa.array(integers[name], pa.int64()) for name in _INTEGERS)
-    batch = pa.record_batch(
-        [
-            pa.array(received).view(_TIME),
-            ert.view(_TIME),
-            dt,
-            pa.array(run, pa.string()),
-            seq,
-            pa.array([message.topic for message in messages], pa.string()),
-            pa.array([message.payload for message in messages], pa.binary()),
-        ],
-        schema=SCHEMA,
-    )
-    return batch, malformed
-
-
-def _integer(text: str) -> int | None:
-    """A decimal 64-bit integer; None for anything else."""
-    if text.isdigit() and text.isascii() and len(text) < 19:
-        return int(text)
-    if len(text) > 20 or not text.isascii() or not text.removeprefix("-").isdigit():
-        return None
-    number = int(text)
-    return number if -(2**63) <= number < 2**63 else None
 
 
 def encode(batch: pa.RecordBatch, position: int) -> tuple[bytes, memoryview]:

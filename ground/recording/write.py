@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ground.errors import RecordingError
+from ground.recording.messages import Part, columns, count, size
 from ground.recording.read import Recording
 from ground.recording.segment import (
     END,
     PREAMBLE,
     UNLIMITED,
-    Message,
-    columns,
     committed_line,
     encode,
     read_committed,
@@ -41,7 +40,8 @@ _BATCH_OCTETS: Final = 64 << 20
 class _Group:
     """Messages that become durable together, with one sync."""
 
-    messages: list[Message] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    number: int = 0
     received: list[NDArray[np.int64]] = field(default_factory=list)
     commit: asyncio.Future[int] | None = None
 
@@ -90,8 +90,8 @@ class Recorder:
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, self._close))
         self._thread.shutdown()
 
-    async def append(self, messages: Sequence[Message], received: NDArray[np.int64]) -> range:
-        """Record ``messages`` and return their positions when they are durable.
+    async def append(self, messages: Sequence[Part], received: NDArray[np.int64]) -> range:
+        """Record ``messages``, single ones and such as are alike, and return their positions when they are durable.
 
         ``received``: int64 (n,), ns since 1970 UTC. Raises :class:`~ground.errors.RecordingError` (disk full, disk
         broken) with none of them recorded; the same call may be tried again.
@@ -100,14 +100,15 @@ class Recorder:
             return range(self.committed, self.committed)
         with self._lock:
             group = self._group
-            offset = len(group.messages)
-            group.messages.extend(messages)
+            offset = group.number
+            group.parts.extend(messages)
+            group.number += len(received)
             group.received.append(received)
             if group.commit is None:
                 group.commit = asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
                 group.commit.add_done_callback(self._tell)
         first = await asyncio.shield(group.commit)
-        return range(first + offset, first + offset + len(messages))
+        return range(first + offset, first + offset + len(received))
 
     async def grown(self, position: int) -> int:
         """Wait until more than ``position`` messages are committed; returns how many are."""
@@ -147,9 +148,9 @@ class Recorder:
             group, self._group = self._group, _Group()
         first = position = self.committed
         try:
-            for messages, received in _cut(group.messages, np.concatenate(group.received)):
-                self._write(messages, received, position)
-                position += len(messages)
+            for parts, received in _cut(group.parts, np.concatenate(group.received)):
+                self._write(parts, received, position)
+                position += len(received)
             segment = self._open_segment(position)
             os.fdatasync(segment.file)
             os.pwrite(self._committed_file, committed_line(position), 0)
@@ -164,11 +165,11 @@ class Recorder:
         self.committed = position
         return first
 
-    def _write(self, messages: Sequence[Message], received: NDArray[np.int64], position: int) -> None:
+    def _write(self, parts: Sequence[Part], received: NDArray[np.int64], position: int) -> None:
         if self._segment and self._segment.octets >= self._segment_octets:
             self._finish_segment()
         segment = self._open_segment(position)
-        batch, malformed = columns(messages, received)
+        batch, malformed = columns(parts, received)
         segment.octets += _write_all(segment.file, encode(batch, position))
         self.malformed += malformed
 
@@ -212,15 +213,16 @@ class Recorder:
             os.close(self._committed_file)
 
 
-def _cut(messages: list[Message], received: NDArray[np.int64]) -> Iterator[tuple[list[Message], NDArray[np.int64]]]:
+def _cut(parts: list[Part], received: NDArray[np.int64]) -> Iterator[tuple[list[Part], NDArray[np.int64]]]:
     """Pieces small enough for one batch."""
-    start = octets = 0
-    for number, message in enumerate(messages):
+    start = first = number = octets = 0
+    for index, part in enumerate(parts):
         if octets > _BATCH_OCTETS:
-            yield messages[start:number], received[start:number]
-            start, octets = number, 0
-        octets += len(message.payload)
-    yield messages[start:], received[start:]
+            yield parts[start:index], received[first:number]
+            start, first, octets = index, number, 0
+        octets += size(part)
+        number += count(part)
+    yield parts[start:], received[first:]
 
 
 def _write_all(file: int, parts: Sequence[bytes | memoryview]) -> int:

@@ -42,10 +42,16 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many rows of a container were stored, and how many were handed over again (``repeated``), over all time."""
+    """What became of a container's rows over all time: each that was handed over is stored, repeated or refused.
+
+    ``repeated``: handed over again. ``refused``: rows that the database has no room for, such as a time beyond its
+    range. ``nonfinite``: NaN and infinities that it has no number for; they are stored as nulls.
+    """
 
     stored: int
     repeated: int
+    refused: int = 0
+    nonfinite: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ the rest among its children. What reaches a concrete container becomes a batch.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections import Counter
 from dataclasses import dataclass, field
@@ -112,7 +113,14 @@ class _Block:
         """The columns of a run of fields, one by one."""
         encoding = run[0].parameter.type.encoding
         if isinstance(encoding, IntegerEncoding | FloatEncoding):
-            yield from map(_column, run, self.numbers(run[0], len(run)))
+            numbers, n = self.numbers(run[0], len(run)), len(self)
+            buffer = pa.py_buffer(numbers.data)
+            for i, place in enumerate(run):
+                if place.raw:
+                    # Arrow takes the numbers where they lie: a conversion of every column costs more than decoding.
+                    yield pa.Array.from_buffers(place.arrow_type, n, [None, buffer], 0, i * n)
+                else:
+                    yield _column(place, numbers[i])
         elif isinstance(encoding, StringEncoding):
             yield string_column(*self._buffers(run[0], encoding), encoding)
         else:
@@ -156,7 +164,10 @@ def _engineering(place: Field, raw: Numbers) -> tuple[Numbers, NDArray[np.bool_]
 
 def _timestamps(nanoseconds: NDArray[np.int64]) -> pa.Array[Any]:
     missing = nanoseconds == NO_TIME
-    return pa.array(nanoseconds, pa.int64(), mask=missing if missing.any() else None).view(TIMESTAMP)
+    if missing.any():
+        return pa.array(nanoseconds, pa.int64(), mask=missing).view(TIMESTAMP)
+    buffer = pa.py_buffer(np.ascontiguousarray(nanoseconds).data)
+    return pa.Array.from_buffers(TIMESTAMP, len(nanoseconds), [None, buffer], 0)
 
 
 def _descend(node: Node, block: _Block, decoded: Decoded) -> None:
@@ -213,8 +224,12 @@ def _matches(conditions: tuple[Condition, ...], block: _Block) -> NDArray[np.boo
 
 
 def _emit(node: Node, block: _Block, decoded: Decoded) -> None:
-    container, packets = node.container, block.packets
+    container = node.container
     assert container is not None
+    if container.per_apid and (block.packets.apid[1:] != block.packets.apid[:-1]).any():
+        order = np.argsort(block.packets.apid, kind="stable")
+        block = _Block(block.packets.select(order), [origin[order] for origin in block.origins])
+    packets = block.packets
     for number, octets in enumerate(node.segments):
         if octets:
             block.segment(number, octets)
@@ -228,8 +243,8 @@ def _emit(node: Node, block: _Block, decoded: Decoded) -> None:
     if not container.per_apid:
         decoded.batches.append((container.name, batch))
         return
-    for apid in np.unique(packets.apid).tolist():
-        name = f"{container.name}_{apid}"
-        rows = np.flatnonzero(packets.apid == apid)
-        part = batch if len(rows) == len(batch) else batch.take(rows)
+    edges = [0, *(np.flatnonzero(np.diff(packets.apid)) + 1).tolist(), len(packets)]
+    for first, end in itertools.pairwise(edges):
+        name = f"{container.name}_{packets.apid[first]}"
+        part = batch.slice(first, end - first)
         decoded.batches.append((name, part.replace_schema_metadata({"container": name})))

@@ -35,13 +35,14 @@ _PRIMARY_HEADER_BITS = 48  # CCSDS 133.0-B-2, 4.1.3
 class Field:
     """A parameter at ``bit``, counted from the beginning of ``segment`` (0 begins at the packet's first bit).
 
-    ``arrow_type``: of the column with its engineering values.
+    ``arrow_type``: of the column with its engineering values. ``raw``: those are the raw values, in their dtype.
     """
 
     parameter: Parameter
     segment: int
     bit: int
     arrow_type: pa.DataType
+    raw: bool
 
     @property
     def in_primary_header(self) -> bool:
@@ -84,7 +85,9 @@ class Layout:
         parameter, encoding = entry.parameter, entry.parameter.type.encoding
         if parameter.name in self.fields:
             raise self.error(f"the parameter {parameter.name} comes twice in one packet; give each place a name", entry)
-        field = Field(parameter, len(self.bits) - 1, self.bits[-1], _arrow_type(parameter.type))
+        field = Field(
+            parameter, len(self.bits) - 1, self.bits[-1], _arrow_type(parameter.type), _is_raw(parameter.type)
+        )
         if isinstance(encoding, IntegerEncoding | FloatEncoding):
             self.bits[-1] += encoding.bits
         elif encoding.size.parameter is None:
@@ -124,6 +127,14 @@ class Layout:
     def error(self, message: str, entry: Entry | Comparison | SequenceContainer) -> DefinitionError:
         """An error at ``entry``, to be raised."""
         return DefinitionError(message, path=self.path, line=entry.line)
+
+
+def _is_raw(kind: ParameterType) -> bool:
+    if kind.tick is not None or kind.calibrator is not None:
+        return False
+    return kind.kind in {"integer", "enumeration"} or (
+        kind.kind == "float" and isinstance(kind.encoding, FloatEncoding)
+    )
 
 
 def _arrow_type(kind: ParameterType) -> pa.DataType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ground.blocks import Octets
     from ground.xtce.declarations import StringEncoding
 
+_INT32: Final = np.iinfo(np.int32).max
+
 
 def gather(data: Octets, start: NDArray[np.int64], size: NDArray[np.int64]) -> Octets:
     """The octets ``data[start[i] : start[i] + size[i]]`` of all i, one after the other."""
@@ -22,9 +24,20 @@ def gather(data: Octets, start: NDArray[np.int64], size: NDArray[np.int64]) -> O
         return data[:0]
     if (size == size[0]).all():
         return take_rows(data, start, int(size[0])).reshape(-1) if size[0] else data[:0]
-    end = np.cumsum(size)
-    octets: Octets = data[np.arange(end[-1]) + np.repeat(start - (end - size), size)]
-    return octets
+    order = np.argsort(start, kind="stable")
+    edges = np.stack((start[order], start[order] + size[order]), axis=1).reshape(-1)
+    if len(data) > _INT32 or not (edges[1:] >= edges[:-1]).all():
+        end = np.cumsum(size)
+        octets: Octets = data[np.arange(end[-1]) + np.repeat(start - (end - size), size)]
+        return octets
+    # The pieces that are wanted and those between them are an Arrow array as they lie; Arrow takes every other one,
+    # many times faster than numpy takes every octet by its index.
+    buffers = [None, pa.py_buffer(edges.astype(np.int32).data), pa.py_buffer(np.ascontiguousarray(data).data)]
+    pieces = pa.Array.from_buffers(pa.binary(), len(edges) - 1, buffers, 0)
+    place: NDArray[np.int64] = np.empty(len(order), np.int64)
+    place[order] = np.arange(0, len(edges), 2)
+    taken = pieces.take(place).buffers()[2]
+    return np.frombuffer(memoryview(taken or b""), np.uint8)
 
 
 def binary_column(data: Octets, start: NDArray[np.int64], size: NDArray[np.int64]) -> pa.Array[Any]:

@@ -100,6 +100,7 @@ async def test_kill_9_in_the_middle_costs_and_doubles_nothing(ingest: Ingest, br
         ledger = await ledger_when(broker, all_stored)
         # What was recorded but not yet acknowledged when the process died came again, and is counted as such.
         assert_is_the_pass(ledger, duplicate=ledger["position"]["recorded"] - 3075)
+        await ingest.said("connected")
         ingest.stop()
     finally:
         ingest.end()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import mqtt5
 import pytest
 from hypothesis import example, given
@@ -19,7 +21,7 @@ def publish(payload: bytes = b"payload", packet_id: int = 7) -> bytes:
 
 
 def read_all(octets: bytes, limit: int = LIMIT) -> tuple[list[mqtt5.Packet], int, str | None]:
-    packets: list[mqtt5.Packet] = []
+    packets: list[Any] = []
     try:
         return packets, read_packets(memoryview(octets), packets, limit), None
     except ProtocolError as error:

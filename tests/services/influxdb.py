@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +111,33 @@ class Process:
             self._process.send_signal(how)
             self._process.wait(30)
             self._process = None
+
+
+class SmallDisk(Process):
+    """One whose data lie on a small disk of its own: a tmpfs in a mount namespace, which ends with the process."""
+
+    def __init__(self, binary: str, folder: Path) -> None:
+        super().__init__(binary, folder)
+        namespace = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--mount"]
+        if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("needs a mount namespace: run as root, or allow user namespaces")
+        mount = 'mount -t tmpfs -o size=64m tmpfs "$0" && exec "$@"'
+        self._command = [*namespace, "sh", "-c", mount, str(folder), *self._command]
+
+    @property
+    def _ballast(self) -> Path:
+        assert self._process
+        return Path(f"/proc/{self._process.pid}/root") / self._folder.relative_to("/") / "ballast"
+
+    def fill(self) -> None:
+        """Leave no octet free."""
+        with self._ballast.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+
+    def free(self) -> None:
+        """Give it all back."""
+        self._ballast.unlink()
 
 
 def binary() -> str:

@@ -84,7 +84,7 @@ async def test_batches_of_all_sizes(store: Store, keeps: Keeps, size: int) -> No
     rows = random_batch(size, seed=size)
     await store.append(power(rows), NOWHERE)
     assert same(await store.rows("luna26", "Power", *ALL), keeps(rows))
-    assert await store.counts() == {("luna26", "Power"): Count(size, 0)}
+    assert await store.counts() == {("luna26", "Power"): Count(size, 0, 0, dropped(rows, keeps))}
 
 
 async def test_a_window_is_half_open(store: Store) -> None:
@@ -152,15 +152,22 @@ async def test_a_row_is_stored_once(store: Store, arriving: list[list[tuple[int,
     assert (await store.counts())["luna26", container] == Count(len(first), total - len(first))
 
 
-async def test_repetition_is_known_after_closing(open_store: OpenStore) -> None:
-    rows = random_batch(2000, seed=1)
+async def test_repetition_is_known_after_closing(open_store: OpenStore, keeps: Keeps) -> None:
+    rows, more = random_batch(2000, seed=1), random_batch(20, 2, T0 + 1995 * MS)
+    nonfinite = dropped(rows, keeps)
     async with open_store() as store:
         await store.append(power(rows), Checkpoint(1, b""))
         await store.append(power(rows.slice(500, 100)), Checkpoint(2, b""))
     async with open_store() as store:
-        assert await store.counts() == {("luna26", "Power"): Count(2000, 100)}
-        await store.append(power(rows.slice(1990), random_batch(20, 2, T0 + 1995 * MS)), Checkpoint(3, b""))
-        assert await store.counts() == {("luna26", "Power"): Count(2015, 115)}
+        assert await store.counts() == {("luna26", "Power"): Count(2000, 100, 0, nonfinite)}
+        await store.append(power(rows.slice(1990), more), Checkpoint(3, b""))
+        nonfinite += dropped(more.slice(5), keeps)
+        assert await store.counts() == {("luna26", "Power"): Count(2015, 115, 0, nonfinite)}
+
+
+def dropped(rows: pa.RecordBatch, keeps: Keeps) -> int:
+    """How many values became nulls in the store."""
+    return sum(column.null_count for column in keeps(rows).columns) - sum(column.null_count for column in rows.columns)
 
 
 # Schemas that change

@@ -19,6 +19,7 @@ export const LINK_SIGNS: Record<LinkKind, string> = {
   unknown: "·",
 };
 
+/** Whether frames come from a station now. */
 export const delivers = (silence: number | null): boolean => silence !== null && silence < PATIENCE_S;
 
 /**
@@ -33,7 +34,10 @@ export function linkState(
   watched: number,
   relieved = false,
 ): LinkState {
-  if (!report) return delivers(silence) ? { kind: "receiving", text: "receiving" } : { kind: "unknown", text: "no frames now" };
+  if (!report) {
+    if (delivers(silence)) return { kind: "receiving", text: "receiving" };
+    return { kind: "unknown", text: "no frames now" };
+  }
   if (!report.in_view) return { kind: "absent", text: report.reason || "not in view" };
   if (delivers(silence)) return { kind: "receiving", text: "receiving" };
   if (relieved) return { kind: "standby", text: "in view, standing by" };

@@ -17,6 +17,7 @@ function Clock({ mission }: { mission: Mission }) {
   });
   const scale = useComputed(() => {
     const running = timeOf(mission.name).running(tick.value);
+    if (timeOf(mission.name).now(tick.value) === null) return "";
     if (!mission.absolute_time) return "onboard time";
     if (!timeOf(mission.name).hasClock) return "UTC of newest data";
     return running ? "UTC" : "UTC, clock stopped";

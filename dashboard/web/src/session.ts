@@ -1,10 +1,10 @@
 /** Wires the feed and the HTTP interface to the page's state, and the state to the address. */
 import { effect } from "@preact/signals";
 import { fetchLatest, fetchLedger, fetchMissions, fetchParameters } from "./api";
-import type { Batch } from "./arrow";
+import type { Batch, LatestRow } from "./arrow";
 import { Feed, feedUrl, type Report } from "./feed";
 import { readHash, writeHash } from "./hash";
-import type { AlarmReport, EventReport, Ledger, Parameter, StationReport } from "./model";
+import type { AlarmReport, EventReport, Ledger, StationReport } from "./model";
 import * as state from "./state";
 import { firstLook } from "./tree";
 
@@ -13,8 +13,12 @@ export const consumers = new Set<(batch: Batch) => void>();
 /** Called after the feed came back. */
 export const reconnected = new Set<() => void>();
 
-/** How often (ms) definitions are looked at again: containers appear when their first packet does. */
+/**
+ * How often (ms) definitions are looked at again: containers appear when their first packet does. So a mission that has
+ * just begun to send is looked at sooner.
+ */
 const REFRESH_MS = 30_000;
+const SOON_MS = [1000, 5000];
 
 /** The container whose batches tell the age of a mission's data while nothing of it is on screen. */
 const pulse = new Map<string, string>();
@@ -34,6 +38,8 @@ function onLedger(ledger: Ledger): void {
   const before = state.ledger.value;
   for (const [mission, counts] of Object.entries(ledger.missions)) {
     if (counts.frames.in > 0) state.hear(mission);
+    if (counts.packets.in > 0 && !before?.missions[mission]?.packets.in)
+      for (const wait of SOON_MS) setTimeout(() => void loadMission(mission).catch(explain), wait);
     for (const [channel, { frames }] of Object.entries(counts.vcs)) {
       const station = `${mission}/${channel.split("/")[0]}`;
       const known = before?.missions[mission]?.vcs[channel]?.frames ?? 0;
@@ -65,22 +71,29 @@ function onReport({ type, mission, station, data, text, replay }: Report): void 
   }
 }
 
-async function loadDefinitions(name: string): Promise<readonly Parameter[]> {
+async function loadDefinitions(name: string): Promise<void> {
   const definitions = await fetchParameters(name);
   state.parameters.value = new Map(state.parameters.value).set(name, definitions);
-  return definitions;
+}
+
+async function loadLatest(name: string): Promise<LatestRow[]> {
+  const rows = await fetchLatest(name);
+  state.latest.rows(name, rows, state.parameters.value.get(name) ?? []);
+  return rows;
 }
 
 async function loadMission(name: string): Promise<void> {
-  const definitions = await loadDefinitions(name);
-  const rows = await fetchLatest(name);
-  state.latest.rows(name, rows, definitions);
+  await loadDefinitions(name);
+  const rows = await loadLatest(name);
   const newest = rows.reduce<(typeof rows)[number] | null>((a, b) => (a && a.time >= b.time ? a : b), null);
   if (newest) {
     state.hear(name);
     pulse.set(name, newest.parameter.split("/")[0]!);
     state.timeOf(name).stored(newest.time);
-  } else if (definitions[0]) pulse.set(name, pulse.get(name) ?? definitions[0].container);
+  } else {
+    const first = state.parameters.value.get(name)?.[0];
+    if (first && !pulse.has(name)) pulse.set(name, first.container);
+  }
 }
 
 async function load(): Promise<void> {
@@ -93,11 +106,11 @@ async function load(): Promise<void> {
 }
 
 /** A first view for those who come without a link: a plot of each simulated mission, and some values. */
-function welcome(): void {
+function welcome(linked: boolean): void {
   const shown = state.visible.value;
   const first = shown[0];
   if (!state.selected.value) state.selected.value = first?.name ?? null;
-  if (readHash(location.hash)?.plots.length || state.plots.value.length) return;
+  if (linked || state.plots.value.length) return;
   const simulated = shown.filter((mission) => mission.simulated);
   for (const mission of simulated.length ? simulated : shown.slice(0, 1)) choose(mission.name);
   const opening = state.selected.value ?? first?.name;
@@ -165,8 +178,18 @@ export async function start(): Promise<void> {
       await new Promise((wake) => setTimeout(wake, 2000));
     }
   }
-  welcome();
+  let welcomed = false;
+  effect(() => {
+    if (welcomed || !state.visible.value.length) return;
+    welcomed = true;
+    queueMicrotask(() => welcome(linked !== null));
+  });
   effect(() => feed.subscribe(wanted()));
+  // What nobody watched has grown old here; a slow container would show it until its next packet.
+  effect(() => {
+    const mission = state.selected.value;
+    if (mission !== null && state.container.value !== null) void loadLatest(mission).catch(explain);
+  });
   effect(() => {
     const hash = writeHash(state.view.value);
     if (hash !== location.hash) history.replaceState(null, "", hash);

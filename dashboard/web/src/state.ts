@@ -47,10 +47,10 @@ export const latest = new LatestValues();
 /** When (page's clock, ms) the frame counter of a `mission/station` last moved. */
 export const activity = new Map<string, number>();
 
-/** Missions on screen: simulated ones first, then those that were heard of. */
+/** Missions on screen: simulated ones first, then those that were heard of. A replay has only what it recorded. */
 export const visible = computed(() =>
   missions.value
-    .filter((m) => m.simulated || heard.value.has(m.name))
+    .filter((m) => heard.value.has(m.name) || (m.simulated && !banner.value?.replay))
     .sort((a, b) => Number(b.simulated) - Number(a.simulated)),
 );
 

@@ -1,0 +1,121 @@
+"""How fast telemetry goes into a real InfluxDB: the server alone, and through the store.
+
+    python -m benchmarks.influxdb [--rows N] [--parameters N]
+
+Three numbers from one run on one server, in samples (values of parameters) per second:
+
+* the raw write ceiling: lines encoded beforehand, two requests in flight;
+* end to end: ``InfluxdbStore.append`` from Arrow batches to the confirmed checkpoint;
+* the CPU time that this process spends per stored sample, of one core. The server's own CPU is not in it, but takes
+  its part of the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.table import note
+from ground.stores import Checkpoint, Rows
+from ground.stores.influxdb import Address, InfluxdbStore, Server
+from ground.stores.influxdb.container import unseen
+from ground.stores.influxdb.points import Points
+from ground.stores.longtable import TIME
+from tests.services.influxdb import Process, binary
+
+if TYPE_CHECKING:
+    from tests.services.influxdb import Influxdb
+
+APPEND = 20_000
+"""Rows of an append, as the pipeline makes them under load."""
+
+START = 1_830_297_600 * 10**9
+STEP = 1_000_000
+
+
+def batches(rows: int, parameters: int) -> list[pa.RecordBatch]:
+    """Rows of float32 parameters, 1 ms apart."""
+    random = np.random.default_rng(26)
+    made = []
+    for first in range(0, rows, APPEND):
+        n = min(APPEND, rows - first)
+        number = np.arange(first, first + n)
+        columns: dict[str, pa.Array[Any]] = {
+            "time": pa.array(START + number * STEP).cast(TIME),
+            "ert": pa.array(START + number * STEP + 10**9).cast(TIME),
+            "seq": pa.array((number % 16384).astype(np.uint16)),
+        }
+        for name in range(parameters):
+            columns[f"p{name}"] = pa.array(random.normal(0, 1000, n).astype(np.float32))
+        made.append(pa.RecordBatch.from_pydict(columns))
+    return made
+
+
+async def ceiling(server: Influxdb, work: list[pa.RecordBatch]) -> float:
+    """Seconds for lines that are encoded already."""
+    container = unseen(("bench", "Ceiling")).grown(work[0].schema, [])
+    ready = [
+        piece.lines(container).text for batch in work for piece in Points.of(pa.Table.from_batches([batch]))[0].slices()
+    ]
+    client = Server(Address(f"http://{server.netloc}", server.org, "first"), server.token)
+    lines = iter(ready)
+
+    async def send() -> None:
+        for text in lines:
+            assert await client.write(text) == []
+
+    begun = time.perf_counter()
+    await asyncio.gather(send(), send())
+    seconds = time.perf_counter() - begun
+    await client.close()
+    return seconds
+
+
+async def through_the_store(server: Influxdb, work: list[pa.RecordBatch]) -> tuple[float, float]:
+    """Seconds, and seconds of CPU of this process."""
+    store = await InfluxdbStore.open(f"influxdb://{server.netloc}/{server.org}/first", server.token)
+    begun, cpu = time.perf_counter(), time.process_time()
+    for position, batch in enumerate(work, 1):
+        await store.append([Rows("bench", "Store", batch)], Checkpoint(position, b""))
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    counts = await store.counts()
+    assert counts["bench", "Store"].stored == sum(batch.num_rows for batch in work)
+    await store.close()
+    return seconds, cpu
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--parameters", type=int, default=32)
+    options = parser.parse_args()
+    work = batches(options.rows, options.parameters)
+    samples = options.rows * options.parameters
+    with tempfile.TemporaryDirectory() as folder:
+        process = Process(binary(), Path(folder))
+        process.start()
+        try:
+            server = process.set_up()
+            raw = asyncio.run(ceiling(server, work))
+            seconds, cpu = asyncio.run(through_the_store(server, work))
+        finally:
+            process.kill()
+    note(
+        "influxdb",
+        rows=options.rows,
+        parameters=options.parameters,
+        ceiling_samples_per_s=samples / raw,
+        stored_samples_per_s=samples / seconds,
+        cpu_ns_per_sample=cpu / samples * 1e9,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Messages on their way from the connection to whoever receives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ground.link.alike import AlikePackets, one_by_one
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mqtt5 import PublishPacket
+    from numpy.typing import NDArray
+
+    from ground.link.connection import Connection
+
+
+@dataclass(eq=False, slots=True)
+class Delivery:
+    """Messages in order of receipt, all of one connection, those that are alike together. ``received``: int64 (n,), ns
+    since 1970 UTC of their socket reads. To be handed to :meth:`Client.ack` where any is of QoS 1."""
+
+    messages: list[PublishPacket | AlikePackets]
+    received: NDArray[np.int64]
+    _connection: Connection
+    _number: int | None
+    """Running number on its connection of deliveries to be acknowledged; None where nothing is."""
+
+    @property
+    def packets(self) -> list[PublishPacket]:
+        """The messages one by one."""
+        return one_by_one(self.messages)
+
+    @property
+    def packet_ids(self) -> list[int]:
+        """The packet identifiers of the messages in QoS 1, in their order."""
+        ids: list[int] = []
+        for part in self.messages:
+            if isinstance(part, AlikePackets):
+                ids += part.packet_ids
+            elif part.packet_id:
+                ids.append(part.packet_id)
+        return ids
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """What has come on one connection and was not handed out yet."""
+
+    connection: Connection
+    messages: list[PublishPacket | AlikePackets] = field(default_factory=list)
+    times: list[tuple[int, int]] = field(default_factory=list)
+    """ns since 1970 UTC of a socket read, and how many messages came with it."""

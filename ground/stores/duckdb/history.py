@@ -1,0 +1,212 @@
+"""Windows of time reduced to what a plot or a table needs, one pass of SQL for all parameters of a container.
+
+Bucket b of a window holds the times in [start + b width, start + (b + 1) width), in integer ns.
+"""
+
+# ruff: noqa: S608 (SQL is built from quoted identifiers and integers)
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ground.stores.duckdb.tables import Table, quoted
+from ground.stores.longtable import HISTORY, LATEST, TIME, as_float, as_text, is_number, is_state, raw_samples, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
+
+    from ground.stores.longtable import Name, Values
+
+# The ends of int64 are special: the least is Arrow's missing time, the next and the greatest are infinite for DuckDB.
+_FIRST, _INFINITE = -(2**63) + 2, 2**63 - 1
+
+# Orders rows by time, then packet sequence count: 64 bits of ns and 16 of count need a HUGEINT.
+_ORDER = 'epoch_ns("time")::HUGEINT * 65536 + "seq"'
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """[start, stop) in ns since 1970 UTC."""
+
+    start: int
+    stop: int
+
+    def buckets(self, count: int) -> int:
+        """Width in ns of ``count`` equal buckets that cover the window. ValueError for what cannot be divided."""
+        if not 0 < self.stop - self.start < 2**63:
+            raise ValueError(
+                f"the window from {self.start} to {self.stop} ns should be between 1 ns and 292 years long"
+            )
+        if count < 1:
+            raise ValueError(f"{count} buckets: there should be one at least")
+        return -(-(self.stop - self.start) // count)
+
+    @property
+    def condition(self) -> str:
+        """The window as an SQL condition that DuckDB's zone maps understand."""
+        start = min(max(self.start, _FIRST), _INFINITE - 1)
+        stop = max(self.stop, _FIRST)
+        end = "'infinity'::TIMESTAMP_NS" if stop >= _INFINITE else f"make_timestamp_ns({stop})"
+        return f'"time" >= make_timestamp_ns({start}) AND "time" < {end}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A parameter in a query: its field and its SQL name."""
+
+    name: Name
+    field: pa.Field[Any]
+    sql: str
+
+    @property
+    def finite(self) -> str:
+        """The value as a finite number, or NULL."""
+        if pa.types.is_floating(self.field.type):
+            return f"CASE WHEN isfinite({self.sql}) THEN {self.sql} END"
+        if pa.types.is_timestamp(self.field.type):
+            return f"epoch_ns({self.sql})"
+        return f"{self.sql}::UTINYINT" if pa.types.is_boolean(self.field.type) else self.sql
+
+
+def history(
+    connection: DuckDBPyConnection, table: Table, names: Sequence[Name], window: Window, count: int
+) -> pa.Table:
+    """The long table of the parameters ``names`` of one container, in their order.
+
+    A parameter with no more than ``count`` samples comes sample by sample, the others in ``count`` buckets.
+    """
+    columns = _columns(table, names)
+    if not columns:
+        return HISTORY.empty_table()
+    source = f"FROM {table.name} WHERE {window.condition}"
+    counts = [n[0].as_py() for n in _select(connection, [f"count({column.sql})" for column in columns], source)]
+    few = [column for column, n in zip(columns, counts, strict=True) if 0 < n <= count]
+    many = [column for column, n in zip(columns, counts, strict=True) if n > count]
+    parts = _raw(connection, few, source) | _reduced(connection, many, source, window, count)
+    return stack((parts[name] for name in names if name in parts), HISTORY)
+
+
+def last(connection: DuckDBPyConnection, table: Table, names: Sequence[Name]) -> pa.Table:
+    """The newest sample of each parameter of ``names``, in their order."""
+    columns = _columns(table, names)
+    parts = _newest(connection, table, columns, "true")
+    for column in columns:
+        if column.name not in parts:  # null in the newest row: look further back
+            parts |= _newest(connection, table, [column], f"{column.sql} IS NOT NULL")
+    return stack((parts[name] for name in names if name in parts), LATEST)
+
+
+def rows(connection: DuckDBPyConnection, table: Table, window: Window) -> pa.Table:
+    """All rows of a container in the window, ordered by time, then seq, with the columns known to ``table``."""
+    columns = ", ".join(quoted(column) for column in table.columns.values())
+    found = connection.sql(f"SELECT {columns} FROM {table.name} WHERE {window.condition} ORDER BY time, seq")
+    return table.restore(found.to_arrow_table())
+
+
+def _columns(table: Table, names: Sequence[Name]) -> list[_Column]:
+    known = table.columns
+    return [
+        _Column(name, table.schema.field(name.parameter), quoted(known[name.parameter]))
+        for name in names
+        if name.parameter in known
+    ]
+
+
+def _select(connection: DuckDBPyConnection, expressions: Sequence[str], rest: str) -> list[Values]:
+    """The columns of a query, in the order of its expressions."""
+    named = ", ".join(f"{expression} AS c{i}" for i, expression in enumerate(expressions))
+    found = connection.sql(f"SELECT {named} {rest}").to_arrow_table().combine_chunks()
+    return [column.chunk(0) if column.num_chunks else pa.nulls(0, column.type) for column in found.columns]
+
+
+def _newest(
+    connection: DuckDBPyConnection, table: Table, columns: Sequence[_Column], condition: str
+) -> dict[Name, pa.Table]:
+    rest = f"FROM {table.name} WHERE {condition} ORDER BY time DESC, seq DESC LIMIT 1"
+    time, ert, *values = _select(connection, ["time", "ert", *(column.sql for column in columns)], rest)
+    return {
+        column.name: pa.table(
+            [[str(column.name)], time.cast(TIME), ert.cast(TIME), as_float(value), as_text(value)], schema=LATEST
+        )
+        for column, value in zip(columns, values, strict=True)
+        if len(value) and value.null_count == 0
+    }
+
+
+def _raw(connection: DuckDBPyConnection, columns: Sequence[_Column], source: str) -> dict[Name, pa.Table]:
+    """Sample by sample."""
+    if not columns:
+        return {}
+    some = " OR ".join(f"{column.sql} IS NOT NULL" for column in columns)
+    expressions = ["time", *(column.sql for column in columns)]
+    time, *values = _select(connection, expressions, f"{source} AND ({some}) ORDER BY time, seq")
+    return {
+        column.name: raw_samples(column.name, column.field, time.cast(TIME).filter(value.is_valid()), value.drop_null())
+        for column, value in zip(columns, values, strict=True)
+    }
+
+
+def _reduced(
+    connection: DuckDBPyConnection, columns: Sequence[_Column], source: str, window: Window, count: int
+) -> dict[Name, pa.Table]:
+    """In buckets."""
+    if not columns:
+        return {}
+    width = window.buckets(count)
+    bucket = f'(epoch_ns("time") - {window.start}) // {width}'
+    inner = [f"{bucket} AS b", f"{_ORDER} AS k"]
+    outer = ["b"]
+    for i, column in enumerate(columns):
+        number = column.finite if is_number(column.field.type) else "NULL::DOUBLE"
+        inner += [f"{column.sql} AS v{i}", f"{number} AS f{i}"]
+        outer += [f"count(v{i})", f"min(f{i})", f"avg(f{i})", f"max(f{i})", f"arg_max(v{i}, k)"]
+    rest = f"FROM (SELECT {', '.join(inner)} {source}) GROUP BY b ORDER BY b"
+    index, *reduced = _select(connection, outer, rest)
+    changes = _changes(connection, columns, source, bucket)
+    time = pa.array(window.start + width * index.to_numpy(), TIME)
+    parts = {}
+    for i, column in enumerate(columns):
+        samples, least, mean, most, final = reduced[5 * i : 5 * i + 5]
+        parts[column.name] = pa.table(
+            [
+                pa.repeat(str(column.name), len(time)),
+                time,
+                samples,
+                as_float(least),
+                as_float(mean),
+                as_float(most),
+                as_float(final),
+                as_text(final),
+                changes.get(column.name, pa.nulls(len(time), pa.int64())),
+                pa.repeat(False, len(time)),
+            ],
+            schema=HISTORY,
+        ).filter(pc.greater(samples, pa.scalar(0)))
+    return parts
+
+
+def _changes(
+    connection: DuckDBPyConnection, columns: Sequence[_Column], source: str, bucket: str
+) -> dict[Name, Values]:
+    """For each state parameter and bucket, how often the value differs from the one before it in the window."""
+    states = [column for column in columns if is_state(column.field)]
+    if not states:
+        return {}
+    # Rows mostly lie in the table in their order, and a window function without ORDER BY streams over them for a third
+    # of the cost of a sort. The query itself counts the rows out of order: if there are any, it is run again, sorted.
+    for order in ("", "ORDER BY time, seq"):
+        inner = [f"{bucket} AS b", "time", "seq", f"lag(time) OVER ({order}) AS t", f"lag(seq) OVER ({order}) AS s"]
+        outer = ["b", "count(*) FILTER (time < t OR time = t AND seq < s)"]
+        for i, column in enumerate(states):
+            inner += [f"{column.sql} AS v{i}", f"lag({column.sql} IGNORE NULLS) OVER ({order}) AS p{i}"]
+            outer.append(f"count(*) FILTER (v{i} <> p{i})")
+        rest = f"FROM (SELECT {', '.join(inner)} {source}) GROUP BY b ORDER BY b"
+        _, disorder, *changes = _select(connection, outer, rest)
+        if not any(disorder.to_numpy()):
+            break
+    return {column.name: values for column, values in zip(states, changes, strict=True)}

@@ -1,0 +1,29 @@
+"""InfluxDB 2 as the store: a bucket with a measurement for each container and a field for each parameter.
+
+The mission is a tag. InfluxDB has no transactions, so the checkpoint is written when the server has confirmed all rows
+before it; rows of an append that failed may be stored already, and are found again when it is repeated. It has no NaN
+and no infinity (both are stored as nulls, and counted) and fewer types than Arrow. What is where:
+
+================ ==================================================================================
+module           content
+================ ==================================================================================
+``store``        the contract's methods
+``address``      where the bucket is, and the token that opens it
+``server``       one bucket over HTTP: writes that persist through troubles, queries
+``setup``        ``ground influx setup``: user, organisation, bucket
+``lineprotocol`` Arrow columns as lines
+``points``       rows as points: timestamps, which rows are new, their lines
+``append``       writing so that repeating it does no harm
+``query``        parameters in InfluxQL, answers as Arrow columns
+``history``      windows, last values, rows
+``records``      what the store keeps in the bucket for itself, as such
+``container``    of that: each container's columns and types
+``progress``     of that: checkpoint, counts, what an append was about to do
+================ ==================================================================================
+"""
+
+from ground.stores.influxdb.address import Address, token_from
+from ground.stores.influxdb.server import Server
+from ground.stores.influxdb.store import InfluxdbStore
+
+__all__ = ["Address", "InfluxdbStore", "Server", "token_from"]

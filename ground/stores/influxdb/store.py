@@ -1,0 +1,93 @@
+"""The store contract on an InfluxDB 2 bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from ground.stores import Checkpoint, Count, History
+from ground.stores.influxdb import history as reading
+from ground.stores.influxdb.address import Address
+from ground.stores.influxdb.append import Appender
+from ground.stores.influxdb.container import Container, containers
+from ground.stores.influxdb.progress import PROGRESS, STATE, Progress, checkpoint_of
+from ground.stores.influxdb.records import Key, fetch
+from ground.stores.influxdb.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from ground.stores import Rows
+
+
+class InfluxdbStore:
+    """A :class:`~ground.stores.Store` in an InfluxDB 2 bucket; one process at a time appends, any number reads."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._appender = Appender(server)
+
+    @classmethod
+    async def open(
+        cls, address: str, token: str, *, gzip: bool = False, patience: float = 30.0, time_limit: float = 30.0
+    ) -> Self:
+        """Connect to ``influxdb://HOST:PORT/ORG/BUCKET``.
+
+        A write is tried again for ``patience`` seconds, a request may take ``time_limit`` seconds. Raises
+        ConfigError for an address that isn't one, StoreError where the server is out of reach or refuses.
+        """
+        server = Server(Address.parse(address), token, gzip=gzip, patience=patience, time_limit=time_limit)
+        store = cls(server)
+        try:
+            await store.checkpoint()
+        except BaseException:
+            await server.close()
+            raise
+        return store
+
+    async def append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
+        """See :meth:`ground.stores.Store.append`.
+
+        A row counts as repeated when a row of the same time and seq was handed over before or is found in the bucket;
+        the bucket is asked only about times no newer than the newest stored. The first one stays.
+        """
+        await self._appender.append(rows, checkpoint)
+
+    async def checkpoint(self) -> Checkpoint | None:
+        """See :meth:`ground.stores.Store.checkpoint`."""
+        (state,) = await fetch(self._server, STATE)
+        return checkpoint_of(state)
+
+    async def counts(self) -> Mapping[Key, Count]:
+        """See :meth:`ground.stores.Store.counts`.
+
+        Refused are rows beyond the years 1677 to 2262, beyond the bucket's retention, and of texts too long for the
+        server. Of rows that an append stored before it broke off, ``nonfinite`` isn't known.
+        """
+        (completed,) = await fetch(self._server, PROGRESS)
+        tallies = Progress.parse(completed).tallies
+        return {
+            key: Count(tally.stored, tally.repeated, tally.refused, tally.nonfinite) for key, tally in tallies.items()
+        }
+
+    async def containers(self, mission: str) -> Mapping[str, pa.Schema]:
+        """See :meth:`ground.stores.Store.containers`."""
+        (found,) = await fetch(self._server, containers(mission))
+        return {container.key[1]: container.schema for container in map(Container.parse, found)}
+
+    async def history(self, mission: str, parameters: Sequence[str], start: int, stop: int, buckets: int) -> History:
+        """See :meth:`ground.stores.Store.history`. A change is counted against the value before it in the window."""
+        return await reading.history(self._server, mission, parameters, start, stop, buckets)
+
+    async def last(self, mission: str, parameters: Sequence[str]) -> pa.Table:
+        """See :meth:`ground.stores.Store.last`."""
+        return await reading.last(self._server, mission, parameters)
+
+    async def rows(self, mission: str, container: str, start: int, stop: int) -> pa.Table:
+        """See :meth:`ground.stores.Store.rows`."""
+        return await reading.rows(self._server, mission, container, start, stop)
+
+    async def close(self) -> None:
+        """See :meth:`ground.stores.Store.close`."""
+        await self._server.close()
