@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable  # noqa: TC003  used in a value below
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TextIO
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _STATION = "file"
 _BLOCK = 4 << 20
-_TOGETHER = 8
+_TOGETHER = 4
 """Blocks whose rows are written together: Parquet makes a row group of every write, and many small ones are slow."""
 
 
@@ -49,29 +50,57 @@ def decode_file(
     receive time: ``ert`` is null. Raises :class:`~ground.errors.ConfigError` where the file can't be read.
     """
     decoder = MissionDecoder(mission, plan.compile(read.load(mission.telemetry)))
-    with ExitStack() as stack:
-        writers: dict[str, Writer] = {}
-        waiting: dict[str, list[pa.RecordBatch]] = {}
-
-        def write() -> None:
-            for container, batches in waiting.items():
-                if container not in writers:
-                    opened = _open(Path(output or "."), container, file_format, batches[0])
-                    writers[container] = stack.enter_context(opened)
-                writers[container].write(pa.concat_batches(batches))  # type: ignore[attr-defined]
-            waiting.clear()
-
+    with _Tables(output or Path(), file_format) as tables:
         for number, messages in enumerate(_file_as_messages(path, mission), 1):
             telemetry, events = decoder.process(_STATION, messages)
             for event in events:
                 report(event)
             for item in telemetry if output is not None else ():
-                waiting.setdefault(item.rows.container, []).append(item.rows.batch)
+                tables.add(item.rows.container, item.rows.batch)
             if number % _TOGETHER == 0:
-                write()
+                tables.write()
             progress(len(messages.data))
-        write()
+        tables.write()
     return decoder.ledger
+
+
+class _Tables:
+    """The tables of a file, one a container, written in a thread while the next blocks are decoded."""
+
+    def __init__(self, folder: Path, file_format: str) -> None:
+        self._folder = folder
+        self._format = file_format
+        self._waiting: dict[str, list[pa.RecordBatch]] = {}
+        self._writers: dict[str, Writer] = {}
+        self._open = ExitStack()
+        self._thread = ThreadPoolExecutor(1, "tables")
+        self._writing: Future[None] | None = None
+
+    def add(self, container: str, batch: pa.RecordBatch) -> None:
+        """Take rows; nothing is written here."""
+        self._waiting.setdefault(container, []).append(batch)
+
+    def write(self) -> None:
+        """Write what was taken, when what was taken before is written. Raises what that raised."""
+        if self._writing is not None:
+            self._writing.result()
+        waiting, self._waiting = self._waiting, {}
+        self._writing = self._thread.submit(self._write, waiting)
+
+    def _write(self, waiting: dict[str, list[pa.RecordBatch]]) -> None:
+        for container, batches in waiting.items():
+            if container not in self._writers:
+                opened = _open(self._folder, container, self._format, batches[0])
+                self._writers[container] = self._open.enter_context(opened)
+            self._writers[container].write(pa.concat_batches(batches))  # type: ignore[attr-defined]
+
+    def __enter__(self) -> _Tables:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with self._open, self._thread:
+            if self._writing is not None:
+                self._writing.result()
 
 
 def _file_as_messages(path: Path, mission: Mission) -> Iterator[Messages]:

@@ -5,7 +5,7 @@ from where the stored rows end. What came in equals what went out plus what did 
 
 * frames in = good + duplicate + rejected (by reason) + idle channel frames are good
 * packets in = decoded + idle + undecoded (by reason)
-* decoded rows = stored + repeated + pending
+* decoded rows = stored + repeated + refused (by the database, for ever) + pending
 """
 
 from __future__ import annotations

@@ -151,9 +151,13 @@ class Pipeline:
         balanced = True
         for name, ledger in self._ledgers.items():
             counts = [count for (mission, _), count in storing.counts.items() if mission == name]
-            stored, repeated = sum(c.stored for c in counts), sum(c.repeated for c in counts)
-            pending = ledger["packets"]["decoded"] - stored - repeated
-            missions[name] = {**ledger, "rows": {"stored": stored, "repeated": repeated}, "pending": pending}
+            rows = {"stored": sum(c.stored for c in counts), "repeated": sum(c.repeated for c in counts)}
+            if refused := sum(c.refused for c in counts):
+                rows["refused"] = refused
+            pending = ledger["packets"]["decoded"] - sum(rows.values())
+            missions[name] = {**ledger, "rows": rows, "pending": pending}
+            if nonfinite := sum(c.nonfinite for c in counts):
+                missions[name]["nonfinite"] = nonfinite
             balanced = balanced and ledger["balanced"] and (pending == 0 if settled else pending >= 0)
         behind = max(0, storing.head.received - storing.received) if not settled else 0
         return {

@@ -163,6 +163,6 @@ def nanoseconds(iso: str) -> int:
     return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 10**9 + int(fraction.ljust(9, "0") or 0)
 
 
-def balanced(ledger: dict[str, Any]) -> str:
-    """A ledger without what moves by itself, to compare."""
+def comparable(ledger: dict[str, Any]) -> str:
+    """A ledger as text, without what moves by itself."""
     return json.dumps({**ledger, "store": None}, sort_keys=True)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.e2e.screen import Screen, balanced
+from tests.e2e.screen import Screen, comparable
 from tests.e2e.stack import Stack, Up
 from tests.integration.service import ground
 from tests.real_data import recording, requires_real_data
@@ -89,7 +89,7 @@ async def test_a_replay_is_marked_and_touches_nothing_live(
 ) -> None:
     await screen.open("#mission=change5&values=Packet_40")
     await shows_the_pass(screen)
-    before = balanced((await screen.http.get("/api/ledger")).json())
+    before = comparable((await screen.http.get("/api/ledger")).json())
     received = screen.batches
 
     replay = Stack(tmp_path / "replay.log", "replay", str(up.data / "recording"), "--speed", "max", "--port", "0")
@@ -108,5 +108,5 @@ async def test_a_replay_is_marked_and_touches_nothing_live(
         replay.end()
 
     await expect(screen.page.get_by_test_id("banner")).to_have_count(0)
-    assert balanced((await screen.http.get("/api/ledger")).json()) == before
+    assert comparable((await screen.http.get("/api/ledger")).json()) == before
     assert screen.batches == received

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["influxd"]
 
 FRAMES = 10
-FLOOD = 64 * 2**20
+FLOOD = 40 * 2**20
 """Octets of telemetry."""
 ALL = (-(2**63) + 2, 2**63 - 1)
 
@@ -208,7 +208,7 @@ async def test_what_comes_while_the_server_is_down_waits_on_disk_and_not_in_memo
         await load.goes_on_live()
         assert peaks[1] - peaks[0] < FLOOD / 2
         await asyncio.to_thread(room.influxd.start)
-        await load.is_stored()
+        await load.is_stored(3 * PATIENCE)
         await load.is_settled()
     await room.assert_holds(load.sent)
 
