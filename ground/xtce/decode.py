@@ -142,6 +142,10 @@ class _Block:
         return octets.reshape(-1), np.arange(len(self)) * width, size
 
 
+def _is_number(place: Field) -> bool:
+    return isinstance(place.parameter.type.encoding, IntegerEncoding | FloatEncoding)
+
+
 def _column(place: Field, raw: Numbers) -> pa.Array[Any]:
     kind = place.parameter.type
     if kind.tick is not None:
@@ -230,9 +234,9 @@ def _emit(node: Node, block: _Block, decoded: Decoded) -> None:
         order = np.argsort(block.packets.apid, kind="stable")
         block = _Block(block.packets.select(order), [origin[order] for origin in block.origins])
     packets = block.packets
-    for number, octets in enumerate(node.segments):
-        if octets:
-            block.segment(number, octets)
+    # All numbers of a segment are read from one window; a segment without any needs none.
+    for number in {run[0].segment for run in node.runs if _is_number(run[0])}:
+        block.segment(number, node.segments[number])
     columns: list[pa.Array[Any]] = [
         _timestamps(packets.time),
         _timestamps(packets.ert),
