@@ -78,10 +78,12 @@ async def test_a_real_pass_is_on_screen(screen: Screen, up: Up) -> None:
 
     await card.get_by_role("button").click()
     await screen.page.get_by_label("Values of").select_option("Packet_40")
-    shown = await screen.until(lambda: screen.value("change5", "Packet_40/payload"), lambda cell: cell.time > 0)
     latest = await screen.http.get("/api/missions/change5/latest", params={"parameter": "Packet_40/payload"})
     [row] = latest.json()["rows"]
-    assert (int(row["time"]), row["text"]) == (shown.time, shown.exact)
+    newest = int(row["time"]), row["text"]
+    await screen.until(
+        lambda: screen.value("change5", "Packet_40/payload"), lambda cell: (cell.time, cell.exact) == newest
+    )
 
 
 async def test_a_replay_is_marked_and_touches_nothing_live(
