@@ -24,6 +24,9 @@ SOLAR_CONSTANT = 1361.0
 ZERO_C = 273.15
 TICK = 1.0
 """Seconds."""
+CELLS = 8
+_UPSET_SECONDS = 5_400.0  # between two single-bit errors in quiet times
+_INTEGRATED = ("array_power", "battery_current", "battery_voltage", "charge", "propellant", "upsets")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Bus:
 
     ``array``: W at 1 au, Sun square on, 28 degC. ``ampere_hours``, ``resistance`` ohm: the battery, 8 lithium-ion cells
     in series. ``charge_limit`` A. ``charge``: fraction at the start. ``wheel_limit``: N m s at which thrusters unload.
+    ``dry``, ``propellant`` kg at the start; ``exhaust`` m/s.
     """
 
     nodes: tuple[Node, ...]
@@ -63,6 +67,9 @@ class Bus:
     charge: float
     wheel_limit: float
     momentum: tuple[float, float, float]
+    dry: float
+    propellant: float
+    exhaust: float = 3_050.0
     resistance: float = 0.03
     charge_limit: float = 20.0
 
@@ -74,6 +81,8 @@ class Bus:
             "heater": [False for _ in self.nodes],
             "momentum": list(self.momentum),
             "unloading": False,
+            "propellant": self.propellant,
+            "upsets": 0.0,
         }
 
     def advance(self, state: dict[str, Any], drive: Profile) -> tuple[dict[str, Any], Profile]:
@@ -81,7 +90,8 @@ class Bus:
 
         ``drive``: ``flux`` W/m2 of sunlight on a surface square to it, ``array_cosine``, ``planet`` W/m2 of reflected
         and infrared radiation from below, ``torque_x``, ``_y``, ``_z`` N m, and ``avionics``, ``attitude``, ``radio``,
-        ``payload`` W. Explicit Euler; the smallest time constant of any node is some 100 ticks.
+        ``payload`` W; ``acceleration`` m/s2 by the engine; and what :meth:`simulators.faults.Faults.effects` names.
+        Explicit Euler; the smallest time constant of any node is some 100 ticks.
         """
         ticks = len(drive["flux"])
         columns = {
@@ -94,19 +104,25 @@ class Bus:
         torque = np.array([drive["torque_x"], drive["torque_y"], drive["torque_z"]])
         temperature, heater = np.array(state["temperature"]), np.array(state["heater"])
         momentum, unloading, charge = np.array(state["momentum"]), bool(state["unloading"]), float(state["charge"])
+        propellant, upsets = float(state["propellant"]), float(state["upsets"])
+        health = drive.get("array_health", np.ones(ticks))
+        cells = 1 - drive.get("cells_lost", np.zeros(ticks)) / CELLS
+        stuck = np.array([drive.get(f"{node.name}_stuck", np.zeros(ticks)) > 0 for node in self.nodes])
+        acceleration = drive.get("acceleration", np.zeros(ticks))
+        upset_rate = (1 + drive.get("flare", np.zeros(ticks))) / _UPSET_SECONDS
         temperatures, heaters = np.empty((ticks, len(self.nodes))), np.empty((ticks, len(self.nodes)))
         momenta, unloads = np.empty((ticks, 3)), np.empty(ticks)
-        power = {key: np.empty(ticks) for key in ("array_power", "battery_current", "battery_voltage", "charge")}
+        power = {key: np.empty(ticks) for key in _INTEGRATED}
         array_node = [node.name for node in self.nodes].index("array")
         for k in range(ticks):
-            heater = (temperature < columns["on"]) | (heater & (temperature < columns["off"]))
+            heater = (temperature < columns["on"]) | (heater & (temperature < columns["off"])) | stuck[:, k]
             heating = heater * columns["heater"]
-            available = self.array * drive["flux"][k] / SOLAR_CONSTANT * drive["array_cosine"][k]
+            available = health[k] * self.array * drive["flux"][k] / SOLAR_CONSTANT * drive["array_cosine"][k]
             available *= 1 - 0.004 * (temperature[array_node] - 28)  # cells lose 0.4 % a degree
             load = float(loads[:, k].sum() + heating.sum())
-            current, voltage = self._battery(charge, available - load)
+            current, voltage = self._battery(charge, available - load, cells[k])
             used = load + current * voltage
-            for key, value in zip(power, (used, current, voltage, charge), strict=True):
+            for key, value in zip(power, (used, current, voltage, charge, propellant, upsets), strict=True):
                 power[key][k] = value
             temperatures[k], heaters[k], momenta[k], unloads[k] = temperature, heater, momentum, unloading
             if k == ticks - 1:
@@ -120,6 +136,9 @@ class Bus:
             heat[array_node] -= used  # what leaves the array as current doesn't warm it
             temperature = temperature + TICK * heat / columns["capacity"]
             charge += TICK * current / (3600 * self.ampere_hours)
+            # Tsiolkovsky: the thrust that gives this acceleration to all that is left.
+            propellant -= TICK * acceleration[k] * (self.dry + propellant) / self.exhaust
+            upsets += TICK * upset_rate[k]
             size = float(np.linalg.norm(momentum))
             unloading = size > self.wheel_limit or (unloading and size > 0.1 * self.wheel_limit)
             momentum = momentum + TICK * (torque[:, k] - (0.05 * momentum / size if unloading else 0))
@@ -129,6 +148,8 @@ class Bus:
             "heater": [bool(value) for value in heater],
             "momentum": [float(value) for value in momentum],
             "unloading": unloading,
+            "propellant": propellant,
+            "upsets": upsets,
         }
         profile = dict(power, load=loads.sum(axis=0) + heaters @ columns["heater"], heaters=heaters @ columns["heater"])
         profile |= {name: drive[name] for name in names}
@@ -137,12 +158,13 @@ class Bus:
         profile |= {f"momentum_{axis}": momenta[:, i] for i, axis in enumerate("xyz")} | {"unloading": unloads}
         return state, profile
 
-    def _battery(self, charge: float, surplus: float) -> tuple[float, float]:
-        """Current (A, positive when charging) and terminal voltage (V) at a surplus of ``surplus`` W.
+    def _battery(self, charge: float, surplus: float, cells: float) -> tuple[float, float]:
+        """Current (A, positive when charging) and terminal voltage (V) at a surplus of ``surplus`` W, with a share
+        ``cells`` of its cells.
 
         V = E + R I and V I = surplus, solved for I; the charger tapers towards a full battery.
         """
-        emf = open_circuit(charge)
+        emf = open_circuit(charge) * cells
         root = max(emf**2 + 4 * self.resistance * surplus, 0.0)
         current = (root**0.5 - emf) / (2 * self.resistance)
         current = min(current, self.charge_limit, 20 * self.ampere_hours * max(1 - charge, 0.0))

@@ -66,11 +66,11 @@ class PacketEncoder:
         self._own_time = {field.parameter.name for field in self.fields if field.parameter.name in header}
         self.names = [field.parameter.name for field in self.fields if field.parameter.name not in header]
 
-    def encode(self, values: Values, time: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
+    def encode(self, values: Values, time: NDArray[np.int64], count: ArrayLike) -> NDArray[np.uint8]:
         """Packets (n, length) of ``values`` taken at ``time`` (n,) ns since 1970 UTC.
 
-        ``count``: packet sequence count of the first. Values out of a field's range saturate. Raises ``KeyError`` for a
-        parameter that isn't given.
+        ``count``: packet sequence count of the first, or of each (n,). Values out of a field's range saturate. Raises
+        ``KeyError`` for a parameter that isn't given.
         """
         n = len(time)
         bits = np.zeros((n, 8 * self.length), dtype=np.uint8)
@@ -79,7 +79,8 @@ class PacketEncoder:
             value = time if name in self._own_time else values[name]
             bits[:, field.offset : field.offset + field.bits] = _field_bits(field.parameter.type, value, n)
         packets = np.packbits(bits, axis=1)
-        packets[:, :PRIMARY_HEADER] = primary_header(self.apid, count + np.arange(n), self.length, secondary=True)
+        counts = np.asarray(count) if np.ndim(count) else np.asarray(count) + np.arange(n)
+        packets[:, :PRIMARY_HEADER] = primary_header(self.apid, counts, self.length, secondary=True)
         return packets
 
 

@@ -37,11 +37,12 @@ GM = {
     "moon": 4_902.800_076,
     "mars": 42_828.375_214,
     "jupiter": 126_712_764.800_000,
+    "saturn": 37_940_585.200_000,
 }
-RADIUS = {"sun": 696_000.0, "earth": 6_378.137, "moon": 1_737.4}
-"""Mean (Moon, Sun) or equatorial (Earth) radius, km."""
+RADIUS = {"sun": 696_000.0, "earth": 6_378.137, "moon": 1_737.4, "mars": 3_396.19}
+"""Mean (Moon, Sun) or equatorial (Earth, Mars) radius, km."""
 
-# Chains of DE421 segments from the barycentre. Mars and Jupiter stand for their systems' barycentres.
+# Chains of DE421 segments from the barycentre. Mars and the giants stand for their systems' barycentres.
 _CHAINS = {
     "sun": ((0, 10),),
     "venus": ((0, 2),),
@@ -49,8 +50,10 @@ _CHAINS = {
     "moon": ((0, 3), (3, 301)),
     "mars": ((0, 4),),
     "jupiter": ((0, 5),),
+    "saturn": ((0, 6),),
 }
 _J2000_NS = 946_728_000 * SECOND
+_NUTATION_STEP = 600.0  # s
 _TT_MINUS_UTC = 69.184  # constant since 2017-01-01; no leap second is announced
 
 
@@ -94,10 +97,30 @@ def motion(body: str, seconds: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def earth_rotation(seconds: ArrayLike) -> Floats:
-    """Rotation (3, 3, n) from Earth-fixed (ITRS) to the ICRF at TDB ``seconds`` (n,); no polar motion (< 15 m)."""
-    tt = np.atleast_1d(np.asarray(seconds, dtype=np.float64))  # TT for TDB: 2 ms of rotation are 1 m on the ground
-    rotation = itrs.rotation_at(_timescale().tt_jd(2_451_545.0, tt / 86_400))
-    return np.asarray(np.swapaxes(rotation, 0, 1))
+    """Rotation (3, 3, n) from Earth-fixed (ITRS) to the ICRF at TDB ``seconds`` (n,); no polar motion (< 15 m).
+
+    Precession and nutation are taken every ten minutes and joined by straight lines, to 1e-12 rad.
+    """
+    times = np.atleast_1d(np.asarray(seconds, dtype=np.float64))
+    knots, inverse = np.unique(np.floor(times / _NUTATION_STEP), return_inverse=True)
+    edges = np.union1d(knots, knots + 1)
+    # TT for TDB: 2 ms of rotation are 1 m on the ground.
+    fixed = itrs.rotation_at(_timescale().tt_jd(2_451_545.0, edges * _NUTATION_STEP / 86_400))
+    still = _product(np.swapaxes(fixed, 0, 1), _spin(-EARTH_RATE * _NUTATION_STEP * edges))
+    before = np.searchsorted(edges, knots)[inverse]
+    weight = times / _NUTATION_STEP - edges[before]
+    joined = still[:, :, before] * (1 - weight) + still[:, :, before + 1] * weight
+    return _product(joined, _spin(EARTH_RATE * times))
+
+
+def _spin(angle: Floats) -> Floats:
+    """Turn (3, 3, n) by ``angle`` rad about z."""
+    cosine, sine, zero, one = np.cos(angle), np.sin(angle), np.zeros_like(angle), np.ones_like(angle)
+    return np.array([[cosine, -sine, zero], [sine, cosine, zero], [zero, zero, one]])
+
+
+def _product(a: Floats, b: Floats) -> Floats:
+    return np.asarray(np.einsum("ijn,jkn->ikn", a, b))
 
 
 def station_fixed(latitude: float, longitude: float, height: float) -> tuple[Floats, Floats]:
@@ -128,7 +151,8 @@ _W = np.array(
 def moon_rotation(seconds: ArrayLike) -> Floats:
     """Rotation from the ICRF to Moon-fixed axes (mean Earth, IAU 2009) at TDB ``seconds``: (3, 3) or (3, 3, n).
 
-    Within about 150 m of DE421's own libration on the surface.
+    Within about 150 m of DE421's own libration on the surface. Maps are in these axes; gravity is in the principal
+    axes, which :data:`PRINCIPAL` turns them into.
     """
     days = np.asarray(seconds, dtype=np.float64) / 86_400
     angles = np.radians(np.multiply.outer(_E1, days) + _E0.reshape(-1, *[1] * days.ndim))
@@ -144,3 +168,30 @@ def moon_rotation(seconds: ArrayLike) -> Floats:
             [sb * sa, -sb * ca, cb],
         ]
     )
+
+
+def _turn(axis: int, arcseconds: float) -> Floats:
+    """Rotation (3, 3) of the coordinate axes about one of them."""
+    cosine, sine = np.cos(arcseconds * np.pi / 648_000), np.sin(arcseconds * np.pi / 648_000)
+    matrix = np.eye(3)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix[i, i] = matrix[j, j] = cosine
+    matrix[i, j], matrix[j, i] = sine, -sine
+    return matrix
+
+
+PRINCIPAL: Floats = _turn(2, 67.92) @ _turn(1, 78.56) @ _turn(0, 0.30)
+"""Rotation (3, 3) from the Moon's mean Earth axes to its principal ones, 875 m on the surface (DE421: Williams, Boggs
+and Folkner 2008, JPL IOM 335-JW,DB,WF-20080314-001, eq. 6)."""
+
+
+def mars_rotation(seconds: float) -> Floats:
+    """Rotation (3, 3) from the ICRF to Mars's mean equator of date at TDB ``seconds``: x to its node on the ICRF's.
+
+    Pole of IAU 2000 (Seidelmann et al. 2002), the one whose values at J2000 Tianwen-1's telemetry goes by.
+    """
+    centuries = seconds / 86_400 / 36_525
+    ra, dec = np.radians(317.68143 - 0.1061 * centuries), np.radians(52.88650 - 0.0609 * centuries)
+    node = np.array([-np.sin(ra), np.cos(ra), 0.0])
+    pole = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+    return np.array([node, np.cross(pole, node), pole])

@@ -67,11 +67,15 @@ class Framer:
 
     def idle_frames(self, vcid: int, count: int, time: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Frames (k, length) of only idle data, sent at ``time`` (k,); ``count``: VC frame count of the first."""
-        data = np.full((len(time), self.zone), self._fill, np.uint8)
-        return self._frames(vcid, count, np.full(len(time), ONLY_IDLE_DATA), data, time)
+        return self._frames(vcid, count, np.full(len(time), ONLY_IDLE_DATA), np.uint8(self._fill), time)
 
     def _frames(
-        self, vcid: int, count: int, pointer: NDArray[np.int64], data: NDArray[np.uint8], time: NDArray[np.int64]
+        self,
+        vcid: int,
+        count: int,
+        pointer: NDArray[np.int64],
+        data: NDArray[np.uint8] | np.uint8,
+        time: NDArray[np.int64],
     ) -> NDArray[np.uint8]:
         link, n = self._link, len(time)
         frames = np.zeros((n, link.length), np.uint8)

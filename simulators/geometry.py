@@ -7,6 +7,7 @@ elevation (below 0.01 degrees), no relativity in the Doppler shift (a constant 4
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ from simulators.ephemeris import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -62,19 +63,25 @@ class Scene:
 class View:
     """What one station sees of the spacecraft, (n,) each, by the instant of transmission on board (SCET).
 
-    ``occulted``: the Moon is in between. ``range_rate``: km/s by the station's clock, positive when receding.
+    ``behind``: by body ("the Moon", "Mars"), whether it is in between. ``above``: the station's mask. ``range_rate``:
+    km/s by the station's clock, positive when receding.
     """
 
     elevation: Floats
     range: Floats
     range_rate: Floats
     light_time: Floats
-    occulted: NDArray[np.bool_]
+    behind: dict[str, NDArray[np.bool_]]
     above: NDArray[np.bool_]
 
     @property
+    def occulted(self) -> NDArray[np.bool_]:
+        """Whether any body is in between."""
+        return np.asarray(np.any(list(self.behind.values()), axis=0))
+
+    @property
     def in_view(self) -> NDArray[np.bool_]:
-        """Above the station's mask and not behind the Moon."""
+        """Above the station's mask and behind nothing."""
         return np.asarray(self.above & ~self.occulted)
 
 
@@ -83,15 +90,15 @@ def scene(trajectory: Trajectory, time: ArrayLike) -> Scene:
     times = np.atleast_1d(np.asarray(time, dtype=np.int64))
     seconds = tdb(times)
     r, v = trajectory.at(times)
-    here = position(trajectory.centre, seconds) + r
-    sun, earth, moon = (position(body, seconds) - here for body in ("sun", "earth", "moon"))
+    here = _joined(partial(position, trajectory.centre), seconds) + r
+    sun, earth, moon = (_joined(partial(position, body), seconds) - here for body in ("sun", "earth", "moon"))
     sun_km, earth_km = np.linalg.norm(sun, axis=0), np.linalg.norm(earth, axis=0)
     sunlight = np.minimum(
         uncovered(sun, moon, RADIUS["sun"], RADIUS["moon"]), uncovered(sun, earth, RADIUS["sun"], RADIUS["earth"])
     )
     longitude = latitude = altitude = np.zeros(len(times))
     if trajectory.centre == "moon":
-        x, y, z = np.einsum("ijn,jn->in", moon_rotation(seconds), r)
+        x, y, z = np.einsum("ijn,jn->in", _joined(moon_rotation, seconds), r)
         radius = np.linalg.norm(r, axis=0)
         longitude, latitude = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
         altitude = radius - RADIUS["moon"]
@@ -109,6 +116,18 @@ def scene(trajectory: Trajectory, time: ArrayLike) -> Scene:
         latitude=latitude,
         altitude=altitude,
     )
+
+
+def _joined(motion: Callable[[Floats], Floats], seconds: Floats) -> Floats:
+    """What ``motion`` gives at ``seconds`` (n,); between whole seconds, where many fall, straight lines: 1 mm off."""
+    first = seconds[0]
+    knots = np.arange(int(seconds[-1] - first) + 2.0)
+    if len(seconds) < 2 * len(knots):
+        return motion(seconds)
+    table = motion(first + knots)
+    k = (seconds - first).astype(int)
+    weight = seconds - first - k
+    return np.asarray(table[..., k] * (1 - weight) + table[..., k + 1] * weight)
 
 
 def uncovered(light: Floats, body: Floats, light_radius: float, body_radius: float) -> Floats:
@@ -139,12 +158,11 @@ def views(trajectory: Trajectory, stations: Iterable[Station], time: ArrayLike) 
     r, v = trajectory.at(time)
     centre, centre_v = motion(trajectory.centre, seconds)
     craft, craft_v = centre + r, centre_v + v
-    moon = position("moon", seconds)
+    bodies = {"the Moon": "moon"} if trajectory.centre == "moon" else {"the Moon": "moon", "Mars": "mars"}
+    screens = {title: (position(body, seconds), RADIUS[body]) for title, body in bodies.items()}
     # One rotation serves all stations: it is taken when the signal passes the Earth's centre, and each station, at
     # most 21 ms from there, is carried on along its circle (second order: 1e-8 km).
-    passing = seconds
-    for _ in range(3):
-        passing = seconds + np.linalg.norm(craft - position("earth", passing), axis=0) / C
+    passing = seconds + _to_earth(craft, seconds)
     earth, earth_v = motion("earth", passing)
     rotation = earth_rotation(passing)
     spin = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 0]]) * EARTH_RATE
@@ -167,15 +185,33 @@ def views(trajectory: Trajectory, stations: Iterable[Station], time: ArrayLike) 
             range=distance,
             range_rate=closing / (1 + np.sum(line * craft_v, axis=0) / C),
             light_time=light_time,
-            occulted=_behind(moon - received, reach),
+            behind={title: _behind(where - received, reach, radius) for title, (where, radius) in screens.items()},
             above=elevation >= station.mask,
         )
     return result
 
 
-def _behind(moon: Floats, craft: Floats) -> NDArray[np.bool_]:
-    """Whether the line of sight to ``craft`` (3, n) passes through the Moon's disc before it gets there; km."""
+def light_time(trajectory: Trajectory, time: ArrayLike) -> Floats:
+    """Seconds (n,) that a signal sent at ``time`` (n,) ns since 1970 UTC takes to the centre of the Earth.
+
+    A station that sees the spacecraft hears it up to 21 ms before.
+    """
+    seconds = tdb(np.atleast_1d(np.asarray(time, dtype=np.int64)))
+    return _to_earth(position(trajectory.centre, seconds) + trajectory.at(time)[0], seconds)
+
+
+def _to_earth(craft: Floats, seconds: Floats) -> Floats:
+    """Light time (n,) s from the barycentric ``craft`` (3, n) km at TDB ``seconds``, iterated."""
+    earth, earth_v = motion("earth", seconds)
+    delay = np.linalg.norm(craft - earth, axis=0) / C
+    delay = np.linalg.norm(craft - earth - earth_v * delay, axis=0) / C
+    # The Earth's path bends by 1 km in the 700 s from Mars: the last time with its true place.
+    return np.asarray(np.linalg.norm(craft - position("earth", seconds + delay), axis=0) / C)
+
+
+def _behind(body: Floats, craft: Floats, radius: float) -> NDArray[np.bool_]:
+    """Whether the line of sight to ``craft`` (3, n) passes through the disc of ``body`` before it gets there; km."""
     distance = np.linalg.norm(craft, axis=0)
-    along = np.sum(moon * craft, axis=0) / distance
-    miss = np.sqrt(np.maximum(np.sum(moon**2, axis=0) - along**2, 0))
-    return np.asarray((miss < RADIUS["moon"]) & (along > 0) & (along < distance))
+    along = np.sum(body * craft, axis=0) / distance
+    miss = np.sqrt(np.maximum(np.sum(body**2, axis=0) - along**2, 0))
+    return np.asarray((miss < radius) & (along > 0) & (along < distance))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from simulators.bus import ZERO_C
+from simulators.bus import CELLS, SOLAR_CONSTANT, ZERO_C
 from simulators.ephemeris import C
 from simulators.spacecraft import angle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simulators.encoder import Values
     from simulators.ephemeris import Floats
     from simulators.spacecraft import Moments
@@ -20,6 +22,8 @@ CONSUMERS = ("avionics", "attitude", "radio", "payload", "heater")
 # Four wheels on the edges of a pyramid about x; the share of each in a momentum (Wertz 1978, 18.4).
 _WHEELS = np.linalg.pinv(np.array([[1, 1, 1, 1], [1, -1, -1, 1], [1, 1, -1, -1]]) / 3**0.5)
 _WHEEL_INERTIA = 0.045  # kg m2
+WHEEL_TORQUE = 0.08
+"""N m that a wheel's motor has."""
 _WHEEL_BIAS = 1800.0  # rpm along the pyramid's null direction keeps every wheel away from standstill
 
 
@@ -63,41 +67,69 @@ def thermal(m: Moments) -> Values:
 
 
 def attitude(m: Moments, mode: int) -> Values:
-    """Quaternion and rates; a jitter of some millidegrees shows in both rates and error."""
+    """Quaternion and rates; a jitter of some millidegrees shows in both rates and error. ``mode``: the nominal one."""
     # scipy's rotation takes vectors from body to ICRF; telemetry has the reverse, scalar last and positive.
     quaternion = Rotation.from_matrix(np.moveaxis(m.axes, -1, 0)).as_quat(canonical=True)
     jitter = [m.drift(f"jitter_{axis}", 0.0008, 3) for axis in "xyz"]
-    rates = body_rates(m)
+    stalled = sum(_stalled(m[f"friction_{i}"]) for i in range(1, 5))
     return {
         **{f"attitude_q{i + 1}": quaternion[:, i] for i in range(4)},
         **{
-            f"rate_{axis}": rates[i] + m.drift(f"rate_{axis}", 0.0004, 1.5) + m.noise(f"rate_{axis}", 5e-5)
+            f"rate_{axis}": m.rates[i] + m.drift(f"rate_{axis}", 0.0004, 1.5) + m.noise(f"rate_{axis}", 5e-5)
             for i, axis in enumerate("xyz")
         },
-        "pointing_error": np.sqrt(np.sum(np.square(jitter), axis=0)) + 0.0006,
+        "pointing_error": np.sqrt(np.sum(np.square(jitter), axis=0)) + 0.0006 + m["mispointing"] + 0.4 * stalled,
         "sun_angle": angle(m.axes[0], m.scene.to_sun),
-        "pointing_mode": mode,
+        "pointing_mode": np.select([m["burn"] > 0, m["safe"] > 0], [4, 5], mode),
     }
 
 
-def body_rates(m: Moments) -> Floats:
-    """Rates (3, n) deg/s about the body axes: those of an orbiter that turns with its nadir, none in the cruise."""
-    rates = np.zeros((3, len(m.time)))
-    if m.scene.centre == "moon":
-        momentum = np.linalg.norm(np.cross(m.scene.r, m.scene.v, axis=0), axis=0)
-        rates[1] = -np.degrees(momentum / np.sum(m.scene.r**2, axis=0))
-    return rates
+def gyro(m: Moments) -> Values:
+    """Four gyros on a pyramid measure three rates: the fourth checks them."""
+    axes = np.array([[1, 1, 1, 1], [1, -1, -1, 1], [1, 1, -1, -1]]) / 3**0.5
+    measured = axes.T @ m.rates
+    sensors = [
+        measured[i] + 0.0004 * (i + 1) + m.drift(f"gyro_{i}", 0.0003, 0.2) + m.noise(f"gyro_{i}", 2e-4)
+        for i in range(4)
+    ]
+    parity = sensors[0] - sensors[1] + sensors[2] - sensors[3]
+    return {
+        **{f"gyro_{i + 1}_rate": sensors[i] for i in range(4)},
+        "gyro_parity": parity,
+        "gyro_temperature": m["body_temperature"] + 11 + m.noise("gyro_temperature", 0.02),
+    }
+
+
+def sun_sensors(m: Moments) -> Values:
+    """Coarse cells on four sides and a fine one on +X: current by the cosine of the Sun's angle."""
+    sun = np.einsum("ijn,jn->in", m.axes, m.scene.to_sun)
+    lit = m["flux"] / SOLAR_CONSTANT
+    faces = {"px": sun[0], "mx": -sun[0], "py": sun[1], "my": -sun[1]}
+    return {
+        **{
+            f"sun_sensor_{name}": 42 * lit * np.maximum(cosine, 0) + np.abs(m.noise(f"sun_{name}", 0.03))
+            for name, cosine in faces.items()
+        },
+        "sun_presence": lit > 0.05,
+    }
 
 
 def wheels(m: Moments) -> Values:
-    """Wheel speeds from the stored momentum; the motor's current is friction plus what the speed demands."""
+    """Wheel speeds from the stored momentum; the motor's current is friction plus what the speed demands.
+
+    A wheel whose friction exceeds its motor's torque runs down, and the others take its share.
+    """
     momentum = np.array([m[f"momentum_{axis}"] for axis in "xyz"])
     speeds = (_WHEELS @ momentum) / _WHEEL_INERTIA * 60 / (2 * np.pi)
     speeds += _WHEEL_BIAS * np.array([[1], [-1], [1], [-1]])
+    friction = np.array([m[f"friction_{i}"] for i in range(1, 5)])
+    running = 1 - np.array([_stalled(one) for one in friction])
+    speeds = speeds * running * (1 + (1 - running).sum(axis=0) / 3)
+    load = np.minimum(friction, WHEEL_TORQUE) / 0.04  # A, 0.04 N m an ampere
     return {
         **{f"wheel_{i + 1}_speed": speeds[i] + m.drift(f"wheel_{i}", 1.5, 2) for i in range(4)},
         **{
-            f"wheel_{i + 1}_current": 0.12 + 1.2e-4 * np.abs(speeds[i]) + np.abs(m.noise(f"motor_{i}", 0.01))
+            f"wheel_{i + 1}_current": 0.12 + 1.2e-4 * np.abs(speeds[i]) + np.abs(m.noise(f"motor_{i}", 0.01)) + load[i]
             for i in range(4)
         },
         **{f"momentum_{axis}": momentum[i] for i, axis in enumerate("xyz")},
@@ -105,15 +137,27 @@ def wheels(m: Moments) -> Values:
     }
 
 
+def _stalled(friction: Floats) -> Floats:
+    """How far (n,) a wheel of so much friction, N m, has run down: 0 at work, 1 at rest."""
+    return np.asarray(np.clip(friction / WHEEL_TORQUE - 1, 0, 1))
+
+
+def wheel_power(frictions: Sequence[Floats]) -> Floats:
+    """W (n,) that friction takes at the wheels' usual speed: torque times angular rate."""
+    rate = _WHEEL_BIAS * 2 * np.pi / 60
+    return np.asarray(sum(np.minimum(one, WHEEL_TORQUE) * rate * (1 - _stalled(one)) for one in frictions))
+
+
 def star_tracker(m: Moments) -> Values:
     """Boresight along -Z; the Sun within 30 degrees blinds it."""
     boresight = -m.axes[2]
     sun = angle(boresight, m.scene.to_sun)
     blinded = (sun < 30) & (m.scene.sunlight > 0)
-    background = 220 + 3e4 * np.exp(-((sun / 14) ** 2)) * m.scene.sunlight
+    background = 220 + 3e4 * np.exp(-((sun / 14) ** 2)) * m.scene.sunlight + 25 * m["flare"]
+    stars = np.rint(13 + m.drift("stars", 3.5, 40) - 0.05 * m["flare"])
     return {
         "tracker_state": np.where(blinded, 3, 2),
-        "tracker_stars": np.where(blinded, 0, np.clip(np.rint(13 + m.drift("stars", 3.5, 40)), 4, 25)).astype(int),
+        "tracker_stars": np.where(blinded, 0, np.clip(stars, 2, 25)).astype(int),
         "tracker_right_ascension": np.degrees(np.arctan2(boresight[1], boresight[0])) % 360,
         "tracker_declination": np.degrees(np.arctan2(boresight[2], np.hypot(boresight[0], boresight[1]))),
         "tracker_background": m.counts("tracker_background", background),
@@ -121,16 +165,20 @@ def star_tracker(m: Moments) -> Values:
     }
 
 
-def radio(m: Moments, rate: int, antenna: Floats, uplink: float, ground_eirp: float, gain: float) -> Values:
+def radio(
+    m: Moments, antenna: Floats, *, rates: Sequence[int], uplink: float, ground_eirp: float, gain: float
+) -> Values:
     """The transponder. ``antenna`` (3, n): axis of the antenna; ``uplink`` Hz; ``ground_eirp`` dBW; ``gain`` dBi."""
     on = m["transmitting"] > 0.5
     loss = 20 * np.log10(4 * np.pi * m["range"] * uplink / C)
-    received = ground_eirp + gain - loss + 30 + m.drift("uplink", 0.25, 15) + m.noise("uplink", 0.08)
+    received = (
+        ground_eirp + gain - loss - m["pointing_loss"] + 30 + m.drift("uplink", 0.25, 15) + m.noise("uplink", 0.08)
+    )
     oscillator = m["computer_temperature"] + 24
     return {
         "transmitter_on": on,
         "receiver_lock": on,
-        "downlink_rate": np.where(on, rate, 0),
+        "downlink_rate": np.where(on, 1 + np.searchsorted(rates, m["rate"]), 0),
         "transmit_power": np.where(on, 40.0 - 0.02 * (m["transmitter_temperature"] - 30), 0.0)
         + np.where(on, m.noise("transmit_power", 0.03), 0.0),
         "helix_current": np.where(on, 2.6 + 0.008 * m["transmitter_temperature"] + m.noise("helix", 0.02), 0.0),
@@ -140,44 +188,41 @@ def radio(m: Moments, rate: int, antenna: Floats, uplink: float, ground_eirp: fl
         "carrier_offset": np.where(on, -uplink * m["range_rate"] / C + m.noise("carrier", 0.4), 0.0),
         "oscillator_temperature": oscillator + m.drift("oscillator", 0.01, 60),
         "oscillator_offset": 0.4 + 0.004 * (oscillator - 50) + m.elapsed * 1e-7,
-        "antenna_angle": angle(antenna, m.scene.to_earth) + np.abs(m.drift("antenna", 0.02, 8)),
+        "antenna_angle": angle(antenna, m.scene.to_earth) + np.abs(m.drift("antenna", 0.02, 8)) + m["mispointing"],
     }
 
 
-def computer(m: Moments, version: str, mode: int, uptime: float) -> Values:
-    """Counters run with mission time. ``uptime``: seconds since the computer started, at the epoch."""
-    running = m.elapsed + uptime
-    on = m["transmitting"] > 0.5
-    # The recorder empties by playback-sized sweeps twice a day.
-    recorder = (running % 43_200) / 43_200 * 62 + 4
-    return {
-        "uptime": np.floor(running).astype(np.int64),
-        "software_version": version,
-        "computer_mode": mode,
-        "cpu_load": 38 + 9 * on + m.drift("cpu", 5, 7) + m.noise("cpu", 1.2),
-        "memory_used": 41.5 + m.drift("memory", 1.4, 90),
-        "memory_corrected": np.floor(running / 5_400).astype(np.int64) & 0xFFFF,
-        "memory_double_errors": 0,
-        "watchdog_resets": 1,
-        "commands_accepted": np.floor(running / 900).astype(np.int64) & 0xFFFF,
-        "commands_rejected": 2,
-        "recorder_fill": recorder,
-        "clock_error": 3.0 * np.sin(running / 7_000) + m.noise("clock", 0.05),
+def cells(m: Moments) -> Values:
+    """The battery cell by cell; a shorted one has no voltage, and the others share what the terminals show."""
+    alive = CELLS - m["cells_lost"]
+    each = m["battery_voltage"] / alive
+    table = {
+        f"cell_{i + 1}_voltage": np.where(i < alive, each + 0.002 * np.sin(i) + m.noise(f"cell_{i}", 0.0006), 0.0)
+        for i in range(CELLS)
+    }
+    values = np.array(list(table.values()))
+    return table | {
+        "cell_spread": 1000 * (values.max(axis=0) - values.min(axis=0)),
+        "cell_balancing": (m["charge"] > 0.98) & (m["battery_current"] > 0),
     }
 
 
-def propulsion(m: Moments, mass: float) -> Values:
-    """Tank pressure follows the tank's temperature (ideal gas above the propellant); ``mass`` kg left."""
+def propulsion(m: Moments) -> Values:
+    """Tank pressure follows the tank's temperature (ideal gas above the propellant); a burn shows in all of it."""
     kelvin = m["tank_temperature"] + ZERO_C
-    unloading = m["unloading"] > 0.5
+    unloading, thrust = m["unloading"] > 0.5, m["acceleration"]
+    firing = thrust > 0
     return {
-        "tank_pressure": 1.6 * kelvin / 293.15 + m.noise("tank", 0.0004),
-        "pressurant_pressure": 24.0 * kelvin / 293.15 + m.noise("pressurant", 0.004),
-        "propellant_mass": mass - 2e-6 * m.elapsed,
-        "engine_valve": False,
+        "tank_pressure": 1.6 * kelvin / 293.15 - 0.06 * firing + m.noise("tank", 0.0004),
+        "pressurant_pressure": 24.0 * kelvin / 293.15 * (0.4 + 0.6 * m["propellant"] / m["propellant_full"])
+        + m.noise("pressurant", 0.004),
+        "propellant_mass": m["propellant"],
+        "engine_valve": firing,
         "latch_a": True,
-        "latch_b": False,
-        "thruster_bank": 0,
+        "latch_b": firing,
+        "thruster_bank": np.where(firing, 2, 0),
         "thruster_pulses": 18_250 + np.floor(m.elapsed / 240).astype(np.int64),
-        "catalyst_temperature": 118 + 22 * unloading + m.drift("catalyst", 1.5, 45),
+        "catalyst_temperature": 118 + 22 * unloading + 310 * firing + m.drift("catalyst", 1.5, 45),
+        "chamber_pressure": np.where(firing, 0.95 + m.noise("chamber", 0.006), 0.0),
+        "acceleration": thrust + m.noise("accelerometer", 2e-4),
     }

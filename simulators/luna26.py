@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simulators import housekeeping
+from simulators import datahandling, housekeeping
 from simulators.bus import SOLAR_CONSTANT, Bus, Node
+from simulators.dynamics import LunarOrbit
 from simulators.ephemeris import RADIUS
-from simulators.orbit import LunarOrbit, Trajectory, instant, read_events
-from simulators.spacecraft import Cadence, Spacecraft, unit
+from simulators.keeping import read_boxes
+from simulators.orbit import Trajectory, instant, read_events, read_waypoints
+from simulators.spacecraft import Antenna, Cadence, Spacecraft, unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +36,14 @@ _COLD_TRAPS = (
 )
 
 
+DYNAMICS = LunarOrbit(pressure=1.4 * 11 / 2_200)
+
+
 def trajectory(folder: Path, start: int, saved: dict[str, Any] | None) -> Trajectory:
-    """The orbit from the mission folder's state vector."""
-    del start  # one state vector serves for all times
-    return Trajectory(LunarOrbit(), read_events(folder / "trajectory.toml"), saved)
+    """The orbit from the newest of the mission folder's vectors and waypoints before ``start`` on, kept in its box."""
+    path = folder / "trajectory.toml"
+    events = read_events(path) + read_waypoints(folder / "waypoints.csv")
+    return Trajectory(DYNAMICS, events, start, saved, read_boxes(path))
 
 
 def axes(scene: Scene) -> Floats:
@@ -47,7 +53,7 @@ def axes(scene: Scene) -> Floats:
     return np.array([np.cross(y, z, axis=0), y, z])
 
 
-def drive(scene: Scene, body: Floats, transmitting: Floats) -> Profile:
+def drive(scene: Scene, body: Floats, transmitting: Floats, effects: Profile) -> Profile:
     """What acts on the bus. The array turns about Y; torque is gravity gradient and sunlight."""
     sun = np.einsum("ijn,jn->in", body, scene.to_sun)
     day = np.maximum(np.sum(unit(scene.r) * scene.to_sun, axis=0), 0)
@@ -61,9 +67,10 @@ def drive(scene: Scene, body: Floats, transmitting: Floats) -> Profile:
         "torque_y": 3e-4 * sun[0] * sun[2] * scene.sunlight + 4e-5,
         "torque_z": -1.5e-4 * sun[0] * scene.sunlight,
         "avionics": 175 * ones,
-        "attitude": 64 * ones,
+        "attitude": 64 + housekeeping.wheel_power([effects[f"friction_{i}"] for i in range(1, 5)]),
         "radio": 38 + 132 * transmitting,
-        "payload": 145 + 55.0 * (scene.sunlight < 0.5),  # the radar sounds by night
+        # The radar sounds by night; in safe mode instruments are kept warm, no more.
+        "payload": np.where(effects["safe"] > 0, 18, 145 + 55.0 * (scene.sunlight < 0.5)),
     }
 
 
@@ -103,12 +110,13 @@ def neutrons(m: Moments) -> Values:
     solid = _solid_angle(m) / 0.6
     lost = hydrogen(m.scene.latitude, m.scene.longitude)
     rich = kreep(m.scene.latitude, m.scene.longitude)
+    on, flare = m["safe"] == 0, m["flare"]
     return {
-        "neutrons_thermal": m.counts("thermal", 310 * solid * (1 - 0.25 * rich) * (1 + 0.5 * lost)),
-        "neutrons_epithermal": m.counts("epithermal", 420 * solid * (1 - lost)),
-        "neutrons_fast": m.counts("fast", 150 * solid * (1 - 1.6 * lost) * (1 + 0.2 * rich)),
-        "neutron_high_voltage": 1200 + m.drift("neutron_voltage", 0.8, 30),
-        "neutron_mode": 2,
+        "neutrons_thermal": on * m.counts("thermal", 310 * solid * (1 - 0.25 * rich) * (1 + 0.5 * lost) + flare),
+        "neutrons_epithermal": on * m.counts("epithermal", 420 * solid * (1 - lost) + 2 * flare),
+        "neutrons_fast": on * m.counts("fast", 150 * solid * (1 - 1.6 * lost) * (1 + 0.2 * rich) + 6 * flare),
+        "neutron_high_voltage": on * (1200 + m.drift("neutron_voltage", 0.8, 30)),
+        "neutron_mode": np.where(on, 2, 0),
     }
 
 
@@ -117,13 +125,14 @@ def gamma(m: Moments) -> Values:
     solid = _solid_angle(m) / 0.6
     rich = kreep(m.scene.latitude, m.scene.longitude)
     lost = hydrogen(m.scene.latitude, m.scene.longitude)
-    total = m.counts("gamma", 5_200 * solid * (1 + 0.12 * rich))
+    on = m["safe"] == 0
+    total = on * m.counts("gamma", 5_200 * solid * (1 + 0.12 * rich) + 90 * m["flare"])
     return {
         "gamma_total": total,
-        "gamma_potassium": m.counts("potassium", 95 * solid * (1 + 1.6 * rich)),
-        "gamma_thorium": m.counts("thorium", 60 * solid * (1 + 3.0 * rich)),
-        "gamma_iron": m.counts("iron", 80 * solid * (1 + 0.5 * rich)),
-        "gamma_hydrogen": m.counts("hydrogen", 34 * solid * (1 + 2.0 * lost)),
+        "gamma_potassium": on * m.counts("potassium", 95 * solid * (1 + 1.6 * rich)),
+        "gamma_thorium": on * m.counts("thorium", 60 * solid * (1 + 3.0 * rich)),
+        "gamma_iron": on * m.counts("iron", 80 * solid * (1 + 0.5 * rich)),
+        "gamma_hydrogen": on * m.counts("hydrogen", 34 * solid * (1 + 2.0 * lost)),
         "gamma_dead_time": total * 1.1e-3,
         "gamma_detector_temperature": -178 + 0.05 * m["instrument_temperature"] + m.drift("crystal", 0.2, 60),
     }
@@ -137,15 +146,16 @@ def _solid_angle(m: Moments) -> Floats:
 
 def radar(m: Moments) -> Values:
     """Surface echo: two-way time from the altitude over a rough surface, power with its square."""
-    sounding = m.scene.sunlight < 0.5
+    on = m["safe"] == 0
+    sounding = (m.scene.sunlight < 0.5) & on
     relief = m.drift("relief", 0.9, 4)
     height = m.scene.altitude - relief
     echo = -62 - 20 * np.log10(height / 70) + m.drift("roughness", 2.0, 1) + m.noise("speckle", 0.8)
     return {
-        "radar_mode": np.where(sounding, 2, 1),
+        "radar_mode": np.where(sounding, 2, on.astype(int)),
         "echo_delay": 2 * height / 299_792.458 * 1e9,
         "echo_power": np.where(sounding, echo, -120.0),
-        "radar_noise": -108 + m.noise("radar", 0.4),
+        "radar_noise": np.where(on, -108 + m.noise("radar", 0.4), -130.0),
         "radar_gain": np.where(sounding, 44.0, 0.0),
         "subsurface_ratio": np.where(sounding, -24 + m.drift("layers", 4, 9), -99.0),
     }
@@ -156,7 +166,7 @@ def plasma(m: Moments) -> Values:
     lit = np.clip(m.scene.sunlight, 0.01, 1)
     day = lit > 0.5
     return {
-        "ion_density": 6.2 * lit * np.exp(m.drift("ions", 0.3, 25)),
+        "ion_density": (6.2 + 0.05 * m["flare"]) * lit * np.exp(m.drift("ions", 0.3, 25)),
         "ion_speed": 395 + m.drift("ion_speed", 18, 120) + m.noise("ion_speed", 2),
         "electron_temperature": np.where(day, 11.0, 46.0) * np.exp(m.drift("electrons", 0.12, 10)),
         "spacecraft_potential": np.where(day, 6.0, -28.0) + m.drift("potential", 2.0, 6),
@@ -165,6 +175,25 @@ def plasma(m: Moments) -> Values:
             for axis, mean in (("x", 2.4), ("y", -3.1), ("z", 0.6))
         },
         "dust_impacts": 410 + np.floor(m.elapsed / 97).astype(np.int64),
+    }
+
+
+def imager(m: Moments) -> Values:
+    """The camera looks where the Sun is up; the spectrometer feels the ground's warmth, day and night.
+
+    Equilibrium by day, 95 K by night (Williams et al. 2017, Icarus 283).
+    """
+    height = np.sum(unit(m.scene.r) * m.scene.to_sun, axis=0)
+    on = m["safe"] == 0
+    taking = on & (height > 0.05)
+    body = m["instrument_temperature"]
+    return {
+        "imager_mode": np.where(taking, 2, on.astype(int)),
+        "imager_images": 96_400 + np.floor(m.elapsed / 4 * 0.45).astype(np.int64),
+        "imager_exposure": np.where(taking, 0.8 / np.maximum(height, 0.05), 0.0),
+        "imager_detector_temperature": body - 14 + 3 * taking + m.noise("imager", 0.03),
+        "infrared_mode": np.where(on, 2, 0),
+        "surface_temperature": on * (np.maximum(390 * np.maximum(height, 1e-9) ** 0.25, 95) + m.noise("ground", 0.4)),
     }
 
 
@@ -187,7 +216,12 @@ BUS = Bus(
     charge=0.86,
     wheel_limit=18.0,
     momentum=(3.2, -5.1, 1.7),
+    dry=1_788.0,
+    propellant=412.0,
 )  # fmt: skip
+
+RATES = (8, 256)
+"""Frames a second: 57 kbit/s, and 1.8 Mbit/s to empty the recorder."""
 
 LUNA26 = Spacecraft(
     name="luna26",
@@ -197,27 +231,41 @@ LUNA26 = Spacecraft(
     drive=drive,
     bus=BUS,
     telemetry={
-        "Power": Cadence(housekeeping.power, 8),
-        "Thermal": Cadence(housekeeping.thermal, 16, 1),
-        "Attitude": Cadence(partial(housekeeping.attitude, mode=1), 2),
-        "Wheels": Cadence(housekeeping.wheels, 8, 3),
-        "StarTracker": Cadence(housekeeping.star_tracker, 8, 5),
+        "Power": Cadence(housekeeping.power, 32),
+        "Thermal": Cadence(housekeeping.thermal, 64, 4),
+        "Attitude": Cadence(partial(housekeeping.attitude, mode=1), 8),
+        "Wheels": Cadence(housekeeping.wheels, 32, 12),
+        "StarTracker": Cadence(housekeeping.star_tracker, 32, 20),
         # Two wide antennas cover the sky: the better one is taken to look straight at the Earth.
         "Radio": Cadence(
-            lambda m: housekeeping.radio(m, 2, m.scene.to_earth, uplink=7.19e9, ground_eirp=92.0, gain=-3.0), 8, 6
+            lambda m: housekeeping.radio(m, m.scene.to_earth, rates=RATES, uplink=7.19e9, ground_eirp=92.0, gain=-3.0),
+            32,
+            24,
         ),
-        "Computer": Cadence(partial(housekeeping.computer, version="2.6.1", mode=3, uptime=1_900_000.0), 8, 2),
-        "Propulsion": Cadence(partial(housekeeping.propulsion, mass=412.0), 40, 7),
-        "Navigation": Cadence(navigation, 8, 4),
-        "Neutrons": Cadence(neutrons, 8, 7),
-        "Gamma": Cadence(gamma, 16, 9),
-        "Radar": Cadence(radar, 2, 1),
-        "Plasma": Cadence(plasma, 4, 3),
+        "Computer": Cadence(partial(datahandling.computer, version="2.6.1", mode=3, uptime=1_900_000.0), 32, 8),
+        "Propulsion": Cadence(housekeeping.propulsion, 160, 28),
+        "Navigation": Cadence(navigation, 32, 16),
+        "Neutrons": Cadence(neutrons, 32, 28),
+        "Gamma": Cadence(gamma, 64, 36),
+        "Radar": Cadence(radar, 8, 4),
+        "Plasma": Cadence(plasma, 16, 12),
+        "Cells": Cadence(housekeeping.cells, 64, 40),
+        "Gyro": Cadence(housekeeping.gyro, 1),
+        "SunSensors": Cadence(housekeeping.sun_sensors, 32, 4),
+        "Memory": Cadence(datahandling.memory, 128, 52),
+        "Events": Cadence(datahandling.events, 256, 60),
+        "Imager": Cadence(imager, 64, 56),
     },
     vcid=0,
     idle_vcid=63,
-    frame_rate=8,  # 65,536 bit/s: 892 octets, 128 of Reed-Solomon parity and the sync marker are 1,024
+    frame_length=892,
+    rates=RATES,
+    nominal=8,
     carrier=8.4256e9,
-    eirp=13.0,
-    bit_rate=8 * 8 * 892,
+    antennas=(Antenna(0.0, 7.0),),  # 40 W, 3 dB lost in the feed, -6 dBi: the edge of two antennas that cover the sky
+    beamwidth=70.0,
+    required=3.7,  # LDPC 7/8 (CCSDS 130.1-G-3, figure 8-6)
+    waterfall=0.15,
+    recorder=128 << 20,
+    playback_vcid=1,
 )

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from simulators.ephemeris import Floats
     from simulators.orbit import Trajectory
 
-SAMPLE = SECOND // 8
-"""All telemetry is taken on a grid of 1/8 s, which every onboard clock here represents exactly."""
+SAMPLE = SECOND // 32
+"""All telemetry is taken on a grid of 1/32 s."""
 
 
 @dataclass(frozen=True)
 class Moments:
     """The state of everything at n instants: geometry, and the bus's integrated quantities by name.
 
-    ``axes``: body axes as rows, (3, 3, n), ICRF. ``epoch``: ns since 1970 UTC at which the simulation began.
+    ``axes``: body axes as rows, (3, 3, n), ICRF; ``rates``: about them, (3, n) deg/s. ``epoch``: ns since 1970 UTC at
+    which the simulation began.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class Moments:
     time: NDArray[np.int64]
     scene: Scene
     axes: Floats
+    rates: Floats
     profile: Profile
 
     def rows(self, rows: NDArray[np.intp] | slice) -> Moments:
@@ -46,12 +48,19 @@ class Moments:
         names = [field.name for field in fields(Scene) if field.name != "centre"]
         scene = replace(self.scene, **{name: getattr(self.scene, name)[..., rows] for name in names})
         profile = {name: value[rows] for name, value in self.profile.items()}
-        return Moments(self.seed, self.epoch, self.time[rows], scene, self.axes[..., rows], profile)
+        return Moments(
+            self.seed, self.epoch, self.time[rows], scene, self.axes[..., rows], self.rates[..., rows], profile
+        )
 
     @property
     def elapsed(self) -> Floats:
         """Seconds since the epoch, (n,)."""
         return np.asarray((self.time - self.epoch) / SECOND)
+
+    @property
+    def clock(self) -> NDArray[np.int64]:
+        """What the onboard clock shows, (n,) ns since 1970 UTC."""
+        return self.time + np.rint(self.profile["clock_offset"]).astype(np.int64)
 
     def __getitem__(self, name: str) -> Floats:
         return self.profile[name]
@@ -82,30 +91,56 @@ class Cadence:
 
 
 @dataclass(frozen=True)
+class Antenna:
+    """What the spacecraft transmits with from ``beyond`` km on: ``eirp`` dBW."""
+
+    beyond: float
+    eirp: float
+
+
+@dataclass(frozen=True)
 class Spacecraft:
     """A spacecraft: how it flies, what it carries, what it says and how strongly.
 
-    ``start``: ns since 1970 UTC at which a fresh simulation begins. ``frame_rate``: transfer frames a second, idle ones
-    included. ``insert_tail``, ``fill``: see :class:`~simulators.framing.Framer`. ``carrier`` Hz; ``eirp`` dBW;
-    ``bit_rate`` information bit/s; ``required`` Eb/N0 in dB that the code needs.
+    ``start``: ns since 1970 UTC at which a fresh simulation begins. ``rates``: transfer frames a second, idle ones
+    included, slowest first; ``nominal``: the one that its telemetry is made for, of which a slower rate carries every
+    second or fourth packet. ``insert_tail``, ``fill``: see :class:`~simulators.framing.Framer`. ``carrier`` Hz.
+    ``required``: Eb/N0 in dB at which the code fails half of the frames; ``waterfall``: standard deviation of that, dB.
+    ``beamwidth``: degrees off its axis at which the antenna's gain is halved. ``recorder``: octets of mass memory that
+    keep what nobody hears, played back on ``playback_vcid``; 0 for none.
     """
 
     name: str
     start: int
     trajectory: Callable[[Path, int, dict[str, Any] | None], Trajectory]
     axes: Callable[[Scene], Floats]
-    drive: Callable[[Scene, Floats, Floats], Profile]
+    drive: Callable[[Scene, Floats, Floats, Profile], Profile]
     bus: Bus
     telemetry: Mapping[str, Cadence]
     vcid: int
     idle_vcid: int
-    frame_rate: int
+    frame_length: int
+    rates: tuple[int, ...]
+    nominal: int
     carrier: float
-    eirp: float
-    bit_rate: float
-    required: float = 1.0
+    antennas: tuple[Antenna, ...]
+    beamwidth: float
+    required: float
+    waterfall: float
     insert_tail: bytes = b""
     fill: int = 0x55
+    recorder: int = 0
+    playback_vcid: int | None = None
+
+    def pointing_loss(self, degrees: Floats) -> Floats:
+        """dB (n,) that an antenna loses ``degrees`` off its axis: a parabola, down to its side lobes."""
+        return np.minimum(3 * (degrees / self.beamwidth) ** 2, 30.0)
+
+    def eirp(self, distance: Floats) -> Floats:
+        """Effective radiated power (n,) dBW at ``distance`` (n,) km from the Earth."""
+        beyond = np.array([antenna.beyond for antenna in self.antennas])
+        table = np.array([antenna.eirp for antenna in self.antennas])
+        return np.asarray(table[np.searchsorted(beyond, distance, side="right") - 1])
 
 
 def unit(vectors: Floats) -> Floats:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+FORM = 2
+"""Of the state file; an older one is refused."""
+
+
 @dataclass
 class State:
     """The persistent part of a simulation.
@@ -25,6 +29,8 @@ class State:
     ``epoch``: ns since 1970 UTC at which it began; ``time``: up to where packets were made. ``run``: the publisher's
     start, kept as long as ``seq`` goes on. ``seq``: frames published so far by each station; ``vcfc``: next frame count
     of each virtual channel; ``counts``: next sequence count of each APID. ``station``: which one listens, if any.
+    ``recorder``: octets that were ever ``written`` to it and ``read`` from it. ``waiting``: packets (hexadecimal) that
+    the last step had no room for. ``faults``: all that were ever asked for; ``held``: what stuck sensors show.
     ``chunk``: see :class:`~simulators.simulation.Simulation`.
     """
 
@@ -37,7 +43,12 @@ class State:
     vcfc: dict[int, int] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
     station: str | None = None
+    waiting: list[str] = field(default_factory=list)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    held: dict[str, float] = field(default_factory=dict)
+    recorder: dict[str, int] = field(default_factory=lambda: {"written": 0, "read": 0})
     chunk: dict[str, Any] = field(default_factory=dict)
+    form: int = FORM
 
     def take(self, counter: dict[Any, int], key: str | int, n: int, modulo: int = 1 << 63) -> int:
         """The next value of ``counter[key]``, which moves on by ``n``."""
@@ -59,6 +70,8 @@ def load_state(path: Path) -> State | None:
     """
     try:
         values = json.loads(path.read_text("utf-8"))
+        if values.get("form") != FORM:
+            raise ValueError("it is of another version")  # noqa: TRY301 - one message for all that is wrong with it
         state = State(**values)
         state.vcfc = {int(key): int(value) for key, value in state.vcfc.items()}
         state.counts = {int(key): int(value) for key, value in state.counts.items()}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ground.errors import ConfigError
+from simulators.downlink import Message
 from simulators.encoder import encoders
 from simulators.framing import Framer
 from simulators.orbit import code_time
-from simulators.simulation import Message, Step
+from simulators.simulation import Step
 from simulators.tianwen1 import STATE_VECTOR, TIANWEN1
 
 _LAST_CODE = 1 << 46  # the year 2238: int64 nanoseconds end in 2262, long before the 48 bits do
@@ -64,7 +65,7 @@ def send_vectors(mission: Mission, state: State, path: Path, station: str) -> It
     times, vectors = read_vectors(path)
     encoder = encoders(mission.telemetry)[STATE_VECTOR]
     framer = Framer(mission, insert_tail=TIANWEN1.insert_tail, fill=TIANWEN1.fill)
-    dt = 1_000_000_000 // TIANWEN1.frame_rate
+    dt = 1_000_000_000 // TIANWEN1.nominal
     for k in np.flatnonzero(times > state.time):
         time = times[k : k + 1]
         numbers = {name: vectors[k, i : i + 1] for i, name in enumerate(encoder.names[-6:])}
@@ -78,4 +79,5 @@ def send_vectors(mission: Mission, state: State, path: Path, station: str) -> It
         seq = state.take(state.seq, station, n)
         state.time = int(time[0])
         message = Message(station, TIANWEN1.vcid, frames.tobytes(), int(slots[0]), dt, seq)
-        yield Step(int(slots[-1]) + dt, [message])
+        end = int(slots[-1]) + dt
+        yield Step(end, end, [message])

@@ -80,7 +80,7 @@ def test_thermostats_switch_at_their_thresholds_only() -> None:
 
 
 def test_thrusters_unload_the_wheels_beyond_the_limit() -> None:
-    state, profile = BUS.advance(BUS.initial(), drive(3, torque_x=5e-3))
+    state, profile = BUS.advance(BUS.initial(), drive(1.5, torque_x=1e-2))
     size = np.sqrt(sum(profile[f"momentum_{axis}"] ** 2 for axis in "xyz"))
     unloading = profile["unloading"] > 0.5
     assert np.any(unloading)
@@ -97,3 +97,28 @@ def test_two_halves_make_the_whole() -> None:
     assert resumed == state
     for name, values in rest.items():
         np.testing.assert_array_equal(values, profile[name][1800:], err_msg=name)
+
+
+def test_a_burn_uses_the_propellant_that_its_speed_costs() -> None:
+    n = 700
+    light = drive(n / 3600) | {"acceleration": np.where(np.arange(n) < 520, 0.6, 0.0)}
+    state, profile = BUS.advance(BUS.initial(), light)
+    mass = BUS.dry + BUS.propellant
+    expected = mass * (1 - np.exp(-0.6 * 520 / BUS.exhaust))
+    assert BUS.propellant - state["propellant"] == pytest.approx(expected, rel=1e-3)
+    assert np.all(np.diff(profile["propellant"])[521:] == 0)
+
+
+def test_a_stuck_heater_heats_and_a_shorted_cell_does_not() -> None:
+    normal, _ = BUS.advance(BUS.initial(), drive(0.3))
+    stuck, profile = BUS.advance(BUS.initial(), drive(0.3) | {"tank_stuck": np.ones(1080)})
+    names = [node.name for node in BUS.nodes]
+    tank, battery = names.index("tank"), names.index("battery")
+    on = profile["tank_heater"].mean()
+    assert on == 1
+    gained = stuck["temperature"][tank] - normal["temperature"][tank]
+    node = BUS.nodes[tank]
+    assert gained == pytest.approx(1080 * node.heater / node.capacity, rel=0.1)
+    shorted, profile = BUS.advance(BUS.initial(), drive(0.3) | {"cells_lost": np.ones(1080)})
+    assert profile["battery_voltage"].max() < 30
+    assert shorted["temperature"][battery] == pytest.approx(normal["temperature"][battery], abs=0.1)

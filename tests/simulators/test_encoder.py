@@ -44,6 +44,8 @@ def _values(kind: ParameterType, rng: np.random.Generator) -> Any:
         return 1_600_000_000_000_000_000 + rng.integers(0, 1 << 40, N) * 100_000
     if isinstance(kind.encoding, FloatEncoding):
         return rng.normal(0, 1e6, N).astype(f"f{kind.encoding.bits // 8}")
+    if kind.kind == "boolean":
+        return rng.integers(0, 2, N)
     if kind.kind == "enumeration":
         return rng.choice(list(kind.labels), N)
     codes = _codes(kind, rng)

@@ -15,6 +15,8 @@ from ground.errors import ConfigError
 from ground.link.broker import EmbeddedBroker
 from ground.link.mqtt import Client, parse_broker_url
 from ground.mission import load_mission
+from simulators.ephemeris import SECOND
+from simulators.orbit import instant
 from simulators.run import simulate
 from simulators.state import load_state
 from tests.real_data import ROOT, requires_real_data
@@ -40,15 +42,15 @@ class Listener:
     """Everything that is published, in order."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
         self.messages: list[PublishPacket] = []
 
     async def until(self, topic: str, count: int) -> list[PublishPacket]:
         """Wait for ``count`` messages on topics that begin with ``topic``."""
         while len(found := self.on(topic)) < count:
-            delivery = await self._client.receive()
+            delivery = await self.client.receive()
             self.messages += delivery.packets
-            self._client.ack(delivery)
+            self.client.ack(delivery)
         return found
 
     async def frames(self, mission: Mission, state: State) -> tuple[list[int], Receiver]:
@@ -122,7 +124,30 @@ async def test_mission_time_keeps_to_wall_time(broker: EmbeddedBroker, listener:
     began = loop.time()
     await simulate("tianwen1", broker.url, state_dir=tmp_path, duration=2)
     assert loop.time() - began >= 2
-    assert await listener.until("tm/tianwen1/", 8)
+    assert await listener.until("tm/tianwen1/", 4)
+
+
+async def test_the_clock_is_the_grounds_and_starts_at_an_event(
+    broker: EmbeddedBroker, listener: Listener, tmp_path: Path
+) -> None:
+    await simulate("tianwen1", broker.url, state_dir=tmp_path, speed=math.inf, duration=10, at="tcm4")
+    state = load_state(tmp_path / "tianwen1.json")
+    assert state is not None
+    assert state.epoch == instant("2021-02-05T10:47:51") - 600 * SECOND
+    await listener.frames(load_mission("tianwen1"), state)
+    frames = listener.on("tm/tianwen1/")
+    ends = [
+        int(properties(packet)["ert"]) + len(packet.payload) // 220 * int(properties(packet)["dt"]) for packet in frames
+    ]
+    clocks = [json.loads(packet.payload) for packet in await listener.until("clock/tianwen1", 2)]
+    light = 600 * SECOND  # 180 million km
+    assert clocks[0]["time"] < clocks[-1]["time"]
+    assert abs(int(clocks[-1]["time"]) - state.time - light) < 30 * SECOND
+    assert 0 <= int(clocks[-1]["time"]) - max(ends) < SECOND // 10, "what was received was received by now"
+    for packet in await listener.until("station/tianwen1/", 4):
+        report = json.loads(packet.payload)
+        assert abs(int(report["time"]) - state.epoch - light) < 30 * SECOND
+        assert report["next"] is None or int(report["next"]["time"]) > int(report["time"])
 
 
 @requires_real_data
@@ -144,6 +169,8 @@ async def test_real_vectors_reach_the_broker_as_transmitted(
 
 PROGRAM = """
 import asyncio, pathlib, sys
+from simulators.ephemeris import SECOND
+from simulators.orbit import instant
 from simulators.run import simulate
 asyncio.run(simulate("luna26", sys.argv[1], state_dir=pathlib.Path(sys.argv[2])))
 """
@@ -179,6 +206,23 @@ async def test_however_it_ends_no_count_is_used_twice(
     assert all(len(set(counts)) == len(counts) for counts in receiver.counts.values())
 
 
+async def test_an_operator_breaks_things_over_mqtt(broker: EmbeddedBroker, listener: Listener, tmp_path: Path) -> None:
+    flying = asyncio.create_task(simulate("luna26", broker.url, state_dir=tmp_path, faults=["clock-drift@9"]))
+    await listener.until("event/luna26", 1)
+    for order in (b'{"kind": "heater-on", "target": "tank", "for": 60}', b'{"kind": "rain"}', b"{"):
+        await listener.client.publish("command/luna26/fault", order, qos=1)
+    await listener.until("event/luna26", 4)
+    events = [json.loads(packet.payload) for packet in listener.on("event/luna26")]
+    assert [event["severity"] for event in events] == ["info", "info", "warning", "warning"]
+    assert events[1]["text"] == "fault on request: heater-on (tank)"
+    assert "there is no fault rain" in events[2]["text"]
+    signal.raise_signal(signal.SIGTERM)
+    await flying
+    state = load_state(tmp_path / "luna26.json")
+    assert state is not None
+    assert [one["kind"] for one in state.faults] == ["clock-drift", "heater-on"]
+
+
 async def test_it_ends_without_a_broker_too(tmp_path: Path) -> None:
     heard: list[str] = []
     task = asyncio.create_task(simulate("luna26", "mqtt://127.0.0.1:1", state_dir=tmp_path, report=heard.append))
@@ -196,6 +240,7 @@ async def test_it_ends_without_a_broker_too(tmp_path: Path) -> None:
         ("nowhere", {}, "no mission 'nowhere'"),
         ("luna26", {"speed": 0.0}, "speed = 0 should be above 0"),
         ("luna26", {"start": "yesterday"}, "should be a date and time"),
+        ("tianwen1", {"at": "lunch"}, "has no event lunch; it has launch, .*dsm"),
         ("luna26", {"stations": ["kashi"]}, "has no station kashi"),
         ("luna26", {"vectors": "x.txt"}, "state vectors are sent by tianwen1"),
         ("luna26", {"start": "2020-01-01T00:00:00"}, "known only from 2028"),
@@ -211,5 +256,5 @@ async def test_what_cannot_be_done_is_said(
 async def test_a_start_is_for_a_fresh_state_only(broker: EmbeddedBroker, tmp_path: Path) -> None:
     start = "2028-09-13T01:50:00"
     await simulate("luna26", broker.url, state_dir=tmp_path, start=start, speed=math.inf, duration=2)
-    with pytest.raises(ConfigError, match=r"goes on where it stopped; to start at .* remove"):
+    with pytest.raises(ConfigError, match=r"goes on where it stopped; to start elsewhere, remove"):
         await simulate("luna26", broker.url, state_dir=tmp_path, start=start)

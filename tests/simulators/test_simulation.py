@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import struct
+from copy import copy
+from dataclasses import asdict, replace
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,22 +16,36 @@ from ground.errors import ConfigError
 from ground.mission import load_mission
 from simulators.ephemeris import SECOND
 from simulators.luna26 import LUNA26, hydrogen, kreep
-from simulators.orbit import instant
+from simulators.orbit import code_time, from_mars, instant
+from simulators.recorder import Recorder
 from simulators.simulation import STEP, Simulation, Step
+from simulators.spacecraft import Antenna
 from simulators.state import State, load_state
+from simulators.station import frame_errors
 from simulators.tianwen1 import TIANWEN1
-from tests.simulators.receiver import Receiver, apid, sequence
+from tests.simulators.receiver import Receiver, apid, crc16, sequence
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from simulators.orbit import Trajectory
     from simulators.spacecraft import Spacecraft
 
 CRAFT = pytest.mark.parametrize("craft", [LUNA26, TIANWEN1], ids=lambda craft: craft.name)
 
 
+@cache
+def path_of(craft: str) -> Trajectory:
+    one = LUNA26 if craft == "luna26" else TIANWEN1
+    path = one.trajectory(load_mission(craft).folder, one.start, None)
+    path.at(one.start + 6 * 3600 * SECOND)
+    return path
+
+
 def begin(craft: Spacecraft, start: str | None = None) -> Simulation:
     time = craft.start if start is None else instant(start)
+    if start is None or craft.name == "luna26":  # integrated once for all tests
+        craft = replace(craft, trajectory=lambda folder, time, saved: copy(path_of(craft.name)))
     return Simulation(load_mission(craft.name), craft, State(craft.name, 1, time, time, run="r"))
 
 
@@ -59,16 +76,18 @@ def test_every_container_comes_at_its_rate_with_its_own_count(craft: Spacecraft)
     parser = XtcePacketDefinition.from_xtce(simulation.mission.telemetry)
     parameters = set()
     for name, cadence in craft.telemetry.items():
-        found = by_apid.pop(simulation._encoders[name].apid)
-        assert len(found) == 320 // cadence.period, name
+        found = by_apid.pop(simulation._sampler.encoders[name].apid)
+        assert len(found) == 40 * 32 // cadence.period, name
         assert [sequence(packet) for packet in found] == list(range(len(found)))
         parameters |= set(parser.parse_bytes(found[-1]))
     assert set(by_apid) == {2047}
-    assert len(craft.telemetry) >= 10
-    assert len(parameters) >= 60
+    assert len(craft.telemetry) >= 15
+    own = {name for encoder in simulation._sampler.encoders.values() for name in encoder.names}
+    assert len(own) >= 150
+    assert {32 / cadence.period for cadence in craft.telemetry.values()} >= {32, 1, 0.125}
     for counts in receiver.counts.values():
         assert counts == list(range(len(counts)))
-    assert sum(map(len, receiver.counts.values())) == 40 * craft.frame_rate
+    assert sum(map(len, receiver.counts.values())) == 40 * craft.nominal
 
 
 @CRAFT
@@ -86,43 +105,53 @@ def test_messages_carry_running_numbers_and_true_receive_times(craft: Spacecraft
                 assert abs(message.ert - expected_ert) < 10_000, "the slots follow each other, Doppler apart"
             expected_ert = message.ert + n * message.dt
         light_time = simulation._chunk.views[step.messages[0].station].light_time
-        delay = step.messages[0].ert - (step.time - STEP)
+        delay = step.messages[0].ert - (step.onboard - STEP)
         assert delay == pytest.approx(float(light_time[0]) * SECOND, rel=1e-3)
+        end = step.messages[-1]
+        last = end.ert + (len(end.payload) // length) * end.dt
+        assert 0 <= step.time - last < 25_000_000, "the ground's clock has come to what it has just received"
+        assert step.time - step.onboard == pytest.approx(delay, abs=25_000_000)
 
 
 @pytest.mark.parametrize(
     ("craft", "start"),
     [
-        (LUNA26, "2028-09-13T01:59:30"),  # from one arc of the orbit into the next
-        (TIANWEN1, "2020-08-02T00:17:00"),  # across a state vector that sets the path anew
+        (LUNA26, "2028-09-13T05:59:30"),  # from one arc of the orbit into the next
+        (LUNA26, "2028-09-13T03:51:20"),  # out from behind the Moon, with a recorder to be emptied
+        (TIANWEN1, "2020-08-02T00:16:30"),  # across a state vector that sets the path anew
     ],
-    ids=["luna26", "tianwen1"],
+    ids=["luna26", "playback", "tianwen1"],
 )
 def test_a_restart_at_any_step_changes_no_octet(craft: Spacecraft, start: str, tmp_path: Path) -> None:
     whole = run(begin(craft, start), 75)
-    simulation = begin(craft, start)
-    parts = run(simulation, 20.5, batch=7)
-    for seconds in (30.0, 9.5, 15.0):
+    time = instant(start)
+    state: State | None = State(craft.name, 1, time, time, run="r")
+    parts: list[Step] = []
+    for seconds in (20.5, 30.0, 9.5, 15.0):
+        assert state is not None
+        simulation = Simulation(load_mission(craft.name), craft, state, tmp_path / "memory")
+        parts += run(simulation, seconds, batch=3)
+        simulation.recorder.close()
         simulation.state.save(tmp_path / "state.json")
         state = load_state(tmp_path / "state.json")
-        assert state is not None
-        simulation = Simulation(load_mission(craft.name), craft, state)
-        parts += run(simulation, seconds, batch=3)
     assert parts == whole
+    assert any(step.messages for step in whole)
 
 
 def test_loss_of_signal_is_silence_and_no_gap() -> None:
-    simulation = begin(LUNA26, "2028-09-13T03:05:00")  # the Moon comes in between at 03:05:29 for Bear Lakes
-    before = run(simulation, 180)
+    simulation = begin(LUNA26, "2028-09-13T03:04:00")  # the Moon comes in between for Bear Lakes, then for the others
+    before = run(simulation, 240)
     heard = [bool(step.messages) for step in before]
     assert heard[0]
     assert not heard[-1]
     assert heard == sorted(heard, reverse=True)
     counts = simulation.state.counts[256]
     frames = dict(simulation.state.vcfc)
+    recorded = simulation.recorder.backlog
     run(simulation, 60)
     assert simulation.state.vcfc == frames, "the frame count rests while nobody listens"
     assert simulation.state.counts[256] == counts + 60, "packets go on to be made"
+    assert simulation.recorder.backlog > recorded
     assert simulation.state.station is None
     reasons = {status["reason"] for status in simulation.stations().values()}
     assert reasons <= {"occulted by the Moon", "below the horizon", "below the elevation mask"}
@@ -133,6 +162,97 @@ def test_loss_of_signal_is_silence_and_no_gap() -> None:
     receiver = received(simulation, before)
     for found in receiver.counts.values():
         assert found == list(range(len(found)))
+
+
+def test_what_nobody_heard_is_played_back_at_the_next_pass() -> None:
+    simulation = begin(LUNA26, "2028-09-13T03:05:00")
+    steps = run(simulation, 36 * 60)
+    silent = [step for step in steps if not step.messages]
+    assert 25 < len(silent) / 120 < 45
+    receiver = received(simulation, steps)
+    live, played = receiver.packets[0], receiver.packets[1]
+    for number in (256, 264, 274):
+        whole = sorted(
+            [sequence(p) for p in live if apid(p) == number] + [sequence(p) for p in played if apid(p) == number]
+        )
+        assert whole == list(range(len(whole))), "every packet comes once, live or played back"
+    assert simulation.recorder.backlog == 0
+    assert all(found == list(range(len(found))) for found in receiver.counts.values())
+    messages = [message for step in steps for message in step.messages if message.vcid == 1]
+    parser = XtcePacketDefinition.from_xtce(simulation.mission.telemetry)
+    onboard = float(parser.parse_bytes(played[0])["onboard_time"])
+    assert messages[0].ert / SECOND - onboard > 25 * 60, "received long after it was measured"
+    assert {message.dt for message in messages} == {SECOND // 256}
+    assert max(message.ert for message in messages) - min(message.ert for message in messages) < 120 * SECOND
+
+
+def test_near_the_threshold_frames_are_lost_and_damaged() -> None:
+    weak = replace(LUNA26, antennas=(replace(LUNA26.antennas[0], eirp=LUNA26.antennas[0].eirp - 18.5),))
+    simulation = begin(weak)
+    steps = run(simulation, 120)
+    status = simulation.stations()[str(simulation.state.station)]
+    strength = float(status["eb_n0_db"])
+    assert 0 < strength - weak.required < 1
+    sent = sum(simulation.state.vcfc.values())
+    frames = [
+        message.payload[at : at + 892]
+        for step in steps
+        for message in step.messages
+        for at in range(0, len(message.payload), 892)
+    ]
+    good = [frame for frame in frames if crc16(frame[:-2]) == int.from_bytes(frame[-2:], "big")]
+    assert sent == 120 * 8
+    assert len(good) < len(frames) < sent
+    expected = 1 - float(frame_errors(weak, np.array([strength]))[0])
+    assert len(good) / sent == pytest.approx(expected, abs=0.05)
+    numbers = [message.seq for step in steps for message in step.messages]
+    assert numbers == sorted(numbers)
+    ends = [(m.ert, m.ert + len(m.payload) // 892 * m.dt) for step in steps for m in step.messages]
+    assert all(end <= following[0] + 50_000 for (_, end), following in pairwise(ends)), "each has its own time"
+
+
+def test_far_away_the_rate_falls_and_every_packet_still_fits() -> None:
+    weak = replace(TIANWEN1, antennas=(Antenna(0.0, TIANWEN1.antennas[1].eirp - 43.0),))
+    simulation = begin(weak)
+    steps = run(simulation, 40)
+    assert {message.dt for step in steps for message in step.messages} == {SECOND // 4}
+    receiver = received(simulation, steps)
+    by_apid: dict[int, int] = {}
+    for packet in receiver.packets[1]:
+        by_apid[apid(packet)] = by_apid.get(apid(packet), 0) + 1
+    for name, cadence in weak.telemetry.items():
+        expected = 40 * 32 // cadence.period // 2
+        assert abs(by_apid[simulation._sampler.encoders[name].apid] - expected) <= max(1, expected // 50), name
+    assert len(simulation.state.waiting) < 20
+
+
+def test_a_full_recorder_keeps_what_it_has(tmp_path: Path) -> None:
+    state = State("m", 1, 0, 0)
+    packet = bytes([0, 0, 0, 0, 0, 3]) + b"1234"
+    recorder = Recorder(state, 25, tmp_path / "memory")
+    recorder.append([packet, packet, packet])
+    assert recorder.backlog == 20
+    assert recorder.take(15) == [packet]
+    recorder.append([packet])
+    assert recorder.take(100) == [packet, packet]
+    for _ in range(7):  # round the ring
+        recorder.append([packet, packet])
+        assert recorder.take(20) == [packet, packet]
+    recorder.close()
+
+
+def test_the_state_vector_is_what_tianwen_sends_near_and_far_from_mars() -> None:
+    for start, near in (("2020-08-02T00:17:06", False), ("2021-02-08T22:14:25", True)):
+        simulation = begin(TIANWEN1, start)
+        receiver = received(simulation, run(simulation, 10))
+        packet = [one for one in receiver.packets[1] if apid(one) == 1287][-1]
+        code = int.from_bytes(packet[18:24], "big")
+        vector = np.array(struct.unpack(">6d", packet[72:120]))
+        assert bool(np.linalg.norm(vector[:3]) < 1e6) == near
+        r, v = simulation.trajectory.at(code_time(code))
+        around_sun = from_mars(code_time(code), vector) if near else vector
+        np.testing.assert_allclose(around_sun[:3], r[:, 0], atol=1e-4)
+        np.testing.assert_allclose(around_sun[3:], v[:, 0], atol=1e-9)
 
 
 def test_what_is_measured_adds_up() -> None:
@@ -169,8 +289,8 @@ def test_lunar_water_and_thorium_are_where_they_are() -> None:
 
 
 def test_a_mission_is_not_simulated_before_it_is_known() -> None:
-    with pytest.raises(ConfigError, match="known only from 2020-08-01T21:01:30"):
-        begin(TIANWEN1, "2020-07-30T00:00:00")
+    with pytest.raises(ConfigError, match="known only from 2020-07-23T05:17:55"):
+        begin(TIANWEN1, "2020-07-20T00:00:00")
 
 
 def test_a_broken_state_file_is_named(tmp_path: Path) -> None:
