@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "ingest": "record, decode and store what stations publish",
     "dashboard": "serve the page for an ingest that runs elsewhere",
     "simulate": "simulate a spacecraft and its ground stations, and publish their telemetry",
+    "passes": "predict when the ground stations hear a spacecraft",
     "publish": "send a file of raw frames to the broker, as a station would",
     "replay": "show a recording again, in a dashboard of its own that touches nothing live",
     "decode": "decode a file of raw frames to CSV, JSON lines or Parquet, or count what is in it",
