@@ -187,8 +187,9 @@ class MissionDecoder:
 
     def _count_packets(self, ledger: ChannelLedger, packets: Packets) -> None:
         ledger.packets += len(packets)
-        apids, numbers = np.unique(packets.apid, return_counts=True)
-        ledger.apids.update(dict(zip(apids.tolist(), numbers.tolist(), strict=True)))
+        numbers = np.bincount(packets.apid)
+        apids = np.flatnonzero(numbers)
+        ledger.apids.update(dict(zip(apids.tolist(), numbers[apids].tolist(), strict=True)))
 
     def _packets(self, source: str, packets: Packets, *, realtime: bool, events: list[Event]) -> list[Telemetry]:
         self._note_times(packets.time)

@@ -160,8 +160,8 @@ def _reassemble(
         after = ChannelState(last, stream[start[f] :].tobytes(), int(time[frame[f]]), int(ert[frame[f]]))
     else:
         after = ChannelState(last)
-    kept = np.flatnonzero(whole)
-    kept = kept[np.argsort(start[kept], kind="stable")]
+    kept = _in_order(frame)
+    kept = kept[whole[kept]]
     frame = frame[kept]
     packets = _with_headers(mission, stream, start[kept], (end - start)[kept], time[frame], ert[frame])
     return packets, after, dropped
@@ -198,6 +198,19 @@ def _follow_chains(
         return none, none, none, np.empty(0, np.bool_), np.empty(0, np.bool_)
     start, end, frame, tail, bad = (np.concatenate(column) for column in zip(*found, strict=True))
     return start, end, frame, tail, bad
+
+
+def _in_order(frame: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The order in which packets begin, as indices (n,) into what :func:`_follow_chains` found: all frames' first
+    packets, all their second ones, and so on, each time by frames. Counted, not sorted: that is several times faster.
+    """
+    number = np.bincount(frame)
+    depth = np.zeros(len(frame), np.int64)
+    depth[1:] = np.diff(frame) <= 0
+    place = (np.cumsum(number) - number)[frame] + np.cumsum(depth)
+    order = np.empty(len(frame), np.intp)
+    order[place] = np.arange(len(frame))
+    return order
 
 
 def _length_at(data: Octets, start: NDArray[np.int64]) -> NDArray[np.int64]:

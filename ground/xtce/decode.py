@@ -6,7 +6,6 @@ the rest among its children. What reaches a concrete container becomes a batch.
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections import Counter
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ground.blocks import Octets, Packets
-    from ground.xtce.plan import Node, Plan
+    from ground.xtce.plan import ContainerPlan, Node, Plan
     from ground.xtce.restriction import Condition
 
 _OPERATORS = {
@@ -186,7 +185,7 @@ def _descend(node: Node, block: _Block, decoded: Decoded) -> None:
     if node.container is None:
         decoded.drop("no container", ended.packets)
     elif len(ended):
-        _emit(node, ended, decoded)
+        decoded.batches += _by_name(node.container, ended.packets.apid, _batch(node, node.container, ended))
     for child, rows in zip(node.children, matches, strict=True):
         rows &= number == 1
         if rows.any():
@@ -227,12 +226,25 @@ def _matches(conditions: tuple[Condition, ...], block: _Block) -> NDArray[np.boo
     return rows
 
 
-def _emit(node: Node, block: _Block, decoded: Decoded) -> None:
-    container = node.container
-    assert container is not None
-    if container.per_apid and (block.packets.apid[1:] != block.packets.apid[:-1]).any():
-        order = np.argsort(block.packets.apid, kind="stable")
-        block = _Block(block.packets.select(order), [origin[order] for origin in block.origins])
+def _by_name(
+    container: ContainerPlan, apid: NDArray[np.uint16], batch: pa.RecordBatch
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The rows by the name under which they are published: one for all, or one for each of their ``apid`` (n,)."""
+    if not container.per_apid:
+        yield container.name, batch
+        return
+    # Decoded as the packets lie, and sorted then: rows that are read in turn are in the processor's cache.
+    number = np.bincount(apid)
+    if (apid[1:] < apid[:-1]).any():
+        batch = batch.take(np.argsort(apid, kind="stable"))
+    first = 0
+    for one in np.flatnonzero(number).tolist():
+        name = f"{container.name}_{one}"
+        yield name, batch.slice(first, int(number[one])).replace_schema_metadata({"container": name})
+        first += int(number[one])
+
+
+def _batch(node: Node, container: ContainerPlan, block: _Block) -> pa.RecordBatch:
     packets = block.packets
     # All numbers of a segment are read from one window; a segment without any needs none.
     for number in {run[0].segment for run in node.runs if _is_number(run[0])}:
@@ -243,12 +255,4 @@ def _emit(node: Node, block: _Block, decoded: Decoded) -> None:
         pa.array(packets.seq),
         *(column for run in node.runs for column in block.columns(run)),
     ]
-    batch = pa.RecordBatch.from_arrays(columns, schema=container.schema)
-    if not container.per_apid:
-        decoded.batches.append((container.name, batch))
-        return
-    edges = [0, *(np.flatnonzero(np.diff(packets.apid)) + 1).tolist(), len(packets)]
-    for first, end in itertools.pairwise(edges):
-        name = f"{container.name}_{packets.apid[first]}"
-        part = batch.slice(first, end - first)
-        decoded.batches.append((name, part.replace_schema_metadata({"container": name})))
+    return pa.RecordBatch.from_arrays(columns, schema=container.schema)
