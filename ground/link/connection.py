@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from mqtt5 import (
@@ -50,6 +51,16 @@ _ANSWER_SECONDS: Final = 10
 T = TypeVar("T")
 
 
+def acknowledge_now(sock: object) -> None:
+    """Have TCP acknowledge at once what has come on ``sock``; else it waits 40 ms for something to send along.
+
+    A broker that leaves Nagle's algorithm on (RFC 1122, 4.2.3.4), as the embedded one does, holds each small message
+    back until the one before is acknowledged. Linux forgets the option, so this is called after every read.
+    """
+    if hasattr(sock, "setsockopt") and hasattr(socket, "TCP_QUICKACK"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 class Connection(asyncio.BufferedProtocol):
     """An open connection. ``closed`` is done, with the reason, when it isn't any more.
 
@@ -73,6 +84,7 @@ class Connection(asyncio.BufferedProtocol):
         self._connack: asyncio.Future[ConnAckPacket] = loop.create_future()
         self._suback: asyncio.Future[SubAckPacket] = loop.create_future()
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None
 
     async def sign_in(self, connect: ConnectPacket) -> ConnAckPacket:
         """CONNECT. Raises :class:`~ground.errors.LinkError` where the broker refuses."""
@@ -142,6 +154,7 @@ class Connection(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(high=_WRITE_LIMIT)
         self._transport = transport
+        self._socket = transport.get_extra_info("socket")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The network connection has ended."""
@@ -166,6 +179,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Octets have come: take the whole packets out of them."""
+        acknowledge_now(self._socket)
         self._filled += nbytes
         self._received += nbytes
         packets: list[Packet | AlikePackets] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _JOINED_OCTETS: Final = 4 << 20
-"""Octets of batches that are joined to a block: what is decoded in one go stays in the processor's cache, nearly."""
+"""Octets of batches that are joined to a block, which is decoded in one go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ END: Final = struct.pack("<iI", -1, 0)
 MARKER: Final = b"\xff\xff\xff\xff"
 """The four octets with which every IPC message starts."""
 
+_OPTIONS: Final = pa.ipc.IpcWriteOptions()  # the default looks into the environment anew each time
 _MAX_HEADER: Final = 65536
 _SEAL: Final = re.compile(rb"crc32 ([0-9a-f]{8})")
 _UNSEALED: Final = b"crc32 00000000"
@@ -72,7 +73,7 @@ def encode(batch: pa.RecordBatch, position: int) -> tuple[bytes, memoryview]:
     """The IPC message of ``batch`` as its sealed header and its body."""
     metadata = {b"position": b"%020d" % position, b"crc32": b"00000000", b"header": _UNSEALED}
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, SCHEMA) as stream:
+    with pa.ipc.new_stream(sink, SCHEMA, options=_OPTIONS) as stream:
         stream.write_batch(batch, custom_metadata=metadata)
     message = memoryview(sink.getvalue())[len(PREAMBLE) : -len(END)]
     (size,) = struct.unpack_from("<I", message, 4)

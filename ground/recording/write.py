@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_BATCH_OCTETS: Final = 64 << 20
+_BATCH_OCTETS: Final = 4 << 20
+"""Octets of a batch, nearly. A batch is decoded in one go, and what is made of it takes many times its memory."""
 
 
 @dataclass(slots=True)
@@ -214,7 +215,7 @@ class Recorder:
 
 
 def _cut(parts: list[Part], received: NDArray[np.int64]) -> Iterator[tuple[list[Part], NDArray[np.int64]]]:
-    """Pieces small enough for one batch."""
+    """Pieces for a batch each."""
     start = first = number = octets = 0
     for index, part in enumerate(parts):
         if octets > _BATCH_OCTETS:

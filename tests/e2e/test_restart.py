@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.async_api import expect
 from tests.e2e.conftest import DESK
 from tests.e2e.screen import Screen
 from tests.e2e.stack import Up
+from tests.integration.service import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHARGE = "Power/battery_charge"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_the_page_goes_on_after_a_restart(browser: Browser, tmp_path: Path) -> None:

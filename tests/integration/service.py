@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -109,3 +110,11 @@ async def ledger_when(broker: str, condition: Callable[[dict[str, Any]], bool]) 
 def settled(messages: int) -> Callable[[dict[str, Any]], bool]:
     """All of so many messages are recorded, processed and stored."""
     return lambda ledger: set(ledger.get("position", {}).values()) == {messages}
+
+
+def free_port() -> int:
+    """One that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import yaml
 
 from ground.__main__ import COMMANDS
 from tests.conftest import MOSQUITTO
-from tests.integration.service import Service
+from tests.integration.service import Service, free_port
 from tests.services.influxdb import Process, binary
 
 if TYPE_CHECKING:
@@ -139,13 +138,6 @@ class Room:
                 process.terminate()
                 process.wait()
         self.influxdb.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

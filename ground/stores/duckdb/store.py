@@ -64,7 +64,7 @@ class DuckdbStore:
 
     @classmethod
     async def open(
-        cls, folder: Path, *, memory_limit: str = "256MB", threads: int = 2, time_limit: float = 30.0
+        cls, folder: Path, *, memory_limit: str = "128MB", threads: int = 2, time_limit: float = 30.0
     ) -> Self:
         """Open the store in ``folder``, or create it.
 
