@@ -33,6 +33,11 @@ _SESSION_SECONDS: Final = 7 * 86_400
 _RETRY_SECONDS: Final = 1.0
 _TELL_SECONDS: Final = 0.1
 
+_MANY: Final = 16
+"""Messages of a delivery from which on more is waited for."""
+
+_GATHER_SECONDS: Final = 0.008
+
 _SHOW_PAUSE: Final = 4
 """Pause after publishing the live stream, by how long that took: it has a fifth of the time at most."""
 
@@ -93,11 +98,15 @@ class Ingest:
         return {"link": link, **(self._pipeline.report() if self._pipeline else {"missions": {}, "balanced": True})}
 
     async def _record(self, client: Client, recorder: Recorder) -> None:
-        """Everything that came while the last sync was in progress becomes durable with the next."""
+        """Everything that came while the last sync was in progress becomes durable with the next; under load, what comes
+        a little later as well.
+        """
         while True:
             delivery = await client.receive()
             await self._append(recorder, delivery)
             client.ack(delivery)
+            if len(delivery.received) >= _MANY:
+                await client.gather(_GATHER_SECONDS)
 
     async def _append(self, recorder: Recorder, delivery: Delivery) -> None:
         """Append until the disk takes it: what isn't recorded isn't acknowledged, and the broker keeps the rest."""
