@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -81,10 +82,10 @@ def encode(start: str, fields: Sequence[tuple[str, pa.Array[Any]]], timestamps: 
     pieces: list[str | Strings] = []
     literal = start
     for number, (name, values) in enumerate(fields):
-        lead = f"{',' if number else ' '}{key(name)}="
-        text, quote, suffix, dropped = _text(values)
+        lead = f"{',' if number else ' '}{key(name)}"
+        text, before, suffix, dropped = _text(values)
         nonfinite += dropped
-        lead, suffix = lead + quote, quote + suffix
+        lead += before
         if text.null_count:
             present: Strings = _join(lead, text, suffix)
             pieces += [literal, present.fill_null("")]
@@ -103,26 +104,47 @@ def _join(*pieces: str | Strings) -> Strings:
 
 
 def _text(values: pa.Array[Any]) -> tuple[Strings, str, str, int]:
-    """Values as text (n,), the quote around each, the suffix of its type, and how many were not finite."""
+    """Values as text (n,), what stands between the key and each, what behind it, and how many were not finite."""
     kind = values.type
     if pa.types.is_floating(kind):
-        # Arrow prints the shortest digits that give the same float32 or float64 again.
-        finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, kind))
-        return finite.cast(pa.string()), "", "", finite.null_count - values.null_count
+        finite = pc.is_finite(values)
+        if pc.all(finite, skip_nulls=False).as_py():
+            return _floats(values), "", "", 0
+        known = pc.if_else(finite, values, pa.scalar(None, kind))
+        return _floats(known), "", "", known.null_count - values.null_count
     if pa.types.is_timestamp(kind):
-        return values.view(pa.int64()).cast(pa.string()), "", "i", 0
+        return values.view(pa.int64()).cast(pa.string()), "=", "i", 0
     if pa.types.is_uint64(kind):
-        return values.cast(pa.string()), "", "u", 0
+        return values.cast(pa.string()), "=", "u", 0
     if pa.types.is_integer(kind):
-        return values.cast(pa.string()), "", "i", 0
+        return values.cast(pa.string()), "=", "i", 0
     if pa.types.is_boolean(kind):
-        return values.cast(pa.string()), "", "", 0
+        return values.cast(pa.string()), "=", "", 0
     if pa.types.is_string(kind):
         escaped = pc.replace_substring(values, "\\", "\\\\")
-        return pc.replace_substring(escaped, '"', '\\"'), '"', "", 0
+        return pc.replace_substring(escaped, '"', '\\"'), '="', '"', 0
     if pa.types.is_binary(kind):
-        return base64_of(values), '"', "", 0
+        return base64_of(values), '="', '"', 0
     raise StoreError(f"the type {kind} is not stored in InfluxDB")
+
+
+def _floats(values: pa.Array[Any]) -> Strings:
+    """``=`` and the shortest digits that give the same float32 or float64 again, for each finite value (n,).
+
+    orjson writes them four times as fast as Arrow does: as one JSON array, in which every value stands behind one
+    character, a bracket or a comma. That character becomes the ``=``.
+    """
+    if not len(values):
+        return pa.array([], pa.string())
+    numbers = np.ascontiguousarray(values.fill_null(0).to_numpy(zero_copy_only=False))
+    digits = np.frombuffer(orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8).copy()
+    offsets = np.empty(len(numbers) + 1, np.int32)
+    offsets[0], offsets[-1] = 0, len(digits) - 1
+    offsets[1:-1] = np.flatnonzero(digits == ord(","))
+    digits[offsets[:-1]] = ord("=")
+    buffers = [None, pa.py_buffer(offsets.data), pa.py_buffer(digits.data)]
+    text: Strings = pa.Array.from_buffers(pa.string(), len(numbers), buffers)
+    return pc.if_else(values.is_valid(), text, pa.scalar(None, pa.string())) if values.null_count else text
 
 
 def base64_of(values: pa.Array[Any]) -> Strings:

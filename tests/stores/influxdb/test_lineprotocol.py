@@ -101,7 +101,7 @@ def test_nonfinite_values_are_left_out_and_counted() -> None:
     column = pa.array([1.0, math.nan, math.inf, -math.inf, None])
     encoded = encode("M", [("seq", pa.array([0] * 5)), ("f", column)], np.arange(5))
     assert encoded.nonfinite == 3
-    assert octets(encoded.text) == b"M seq=0i,f=1 0\nM seq=0i 1\nM seq=0i 2\nM seq=0i 3\nM seq=0i 4\n"
+    assert octets(encoded.text) == b"M seq=0i,f=1.0 0\nM seq=0i 1\nM seq=0i 2\nM seq=0i 3\nM seq=0i 4\n"
 
 
 def test_names_are_escaped() -> None:
