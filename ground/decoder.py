@@ -153,13 +153,14 @@ class MissionDecoder:
             self.mission, frames, state.channels.get(vcid, ChannelState())
         )
         if channel.mode == "idle" or (vcid == AOS_IDLE_CHANNEL and self.mission.link.frame == "aos"):
-            packets, state.channels[vcid] = packets.select(slice(0, 0)), ChannelState(state.channels[vcid].vcfc)
+            packets, state.channels[vcid] = packets.select(slice(0, 0)), state.channels[vcid].without_packet()
         ledger = self.ledger.channel(station, vcid)
         ledger.first = int(frames.vcfc[0]) if ledger.first is None else ledger.first
         ledger.last = int(frames.vcfc[-1])
         ledger.frames += seen.frames
         ledger.gaps += seen.gaps
         ledger.lost += seen.lost
+        ledger.unheard += seen.unheard
         ledger.dropped += seen.dropped
         self._count_packets(ledger, packets)
         if seen.gaps:
@@ -229,7 +230,7 @@ class MissionDecoder:
             "stations": {
                 name: {
                     "channels": {
-                        str(vcid): [c.vcfc, base64.b64encode(c.partial).decode(), c.time, c.ert]
+                        str(vcid): [c.vcfc, base64.b64encode(c.partial).decode(), c.time, c.ert, c.heard]
                         for vcid, c in station.channels.items()
                     },
                     "recent": {
@@ -248,8 +249,8 @@ class MissionDecoder:
         self.stations = {
             name: StationState(
                 channels={
-                    int(vcid): ChannelState(vcfc, base64.b64decode(partial), time, ert)
-                    for vcid, (vcfc, partial, time, ert) in station["channels"].items()
+                    int(vcid): ChannelState(vcfc, base64.b64decode(partial), *times)
+                    for vcid, (vcfc, partial, *times) in station["channels"].items()
                 },
                 recent={
                     int(vcid): RecentFrames(np.frombuffer(base64.b64decode(keys), "<u8").astype(np.uint64))

@@ -98,8 +98,8 @@ class Ingest:
         return {"link": link, **(self._pipeline.report() if self._pipeline else {"missions": {}, "balanced": True})}
 
     async def _record(self, client: Client, recorder: Recorder) -> None:
-        """Everything that came while the last sync was in progress becomes durable with the next; under load, what comes
-        a little later as well.
+        """Everything that came while the last sync was in progress becomes durable with the next; under load, what
+        comes a little later as well.
         """
         while True:
             delivery = await client.receive()

@@ -19,19 +19,23 @@ from ground.blocks import NO_TIME
 
 @dataclass(slots=True)
 class ChannelLedger:
-    """One virtual channel as one station received it. ``first``, ``last``: virtual channel frame counts."""
+    """One virtual channel as one station received it. ``first``, ``last``: virtual channel frame counts.
+
+    ``unheard``: frames that the spacecraft sent while the station heard nothing, as between two passes.
+    """
 
     frames: int = 0
     first: int | None = None
     last: int | None = None
     gaps: int = 0
     lost: int = 0
+    unheard: int = 0
     dropped: int = 0
     packets: int = 0
     apids: Counter[int] = field(default_factory=Counter)
 
 
-_CHANNEL_NUMBERS = ("frames", "first", "last", "gaps", "lost", "dropped", "packets")
+_CHANNEL_NUMBERS = ("frames", "first", "last", "gaps", "lost", "unheard", "dropped", "packets")
 
 
 @dataclass(slots=True)
@@ -94,6 +98,7 @@ class MissionLedger:
                     "frames": channel.frames,
                     "gaps": channel.gaps,
                     "lost": channel.lost,
+                    "unheard": channel.unheard,
                     "dropped": channel.dropped,
                     "packets": channel.packets,
                 }
@@ -142,6 +147,6 @@ class MissionLedger:
         channels = {}
         for entry in values["channels"]:
             apids = Counter({int(apid): n for apid, n in entry["apids"].items()})
-            numbers = {name: entry[name] for name in _CHANNEL_NUMBERS}
+            numbers = {name: entry[name] for name in _CHANNEL_NUMBERS if name in entry}
             channels[entry["station"], entry["vcid"]] = ChannelLedger(**numbers, apids=apids)
         return cls(**{**values, **counters, "channels": channels})

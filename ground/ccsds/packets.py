@@ -8,7 +8,7 @@ blocks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,6 +30,9 @@ IDLE_APID: Final = 2047
 
 _NEVER = np.iinfo(np.int64).max
 
+SILENCE = 60 * 10**9
+"""ns of earth receive time without a frame after which a station is taken not to have listened."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
@@ -37,12 +40,18 @@ class ChannelState:
 
     ``vcfc``: the last frame's count, None before the first. ``partial``: the octets so far of the packet in progress.
     ``time``, ``ert``: SCET and earth receive time (ns since 1970 UTC) of the frame in which that packet began.
+    ``heard``: earth receive time of the last frame, NO_TIME where it isn't known.
     """
 
     vcfc: int | None = None
     partial: bytes = b""
     time: int = NO_TIME
     ert: int = NO_TIME
+    heard: int = NO_TIME
+
+    def without_packet(self) -> ChannelState:
+        """The same without a packet in progress."""
+        return ChannelState(self.vcfc, heard=self.heard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +59,15 @@ class Continuity:
     """What happened to a virtual channel in a block.
 
     ``gaps``: places where the frame count isn't the one before plus one. ``lost``: frames missing there; a count that
-    goes backwards by less than half its range (AOS) is a gap that says nothing of how many. ``dropped``: packets begun
-    but lost to a gap or to a header pointer that contradicts their length.
+    goes backwards by less than half its range (AOS) is a gap that says nothing of how many. ``unheard``: frames missing
+    after a silence of more than :data:`SILENCE`, as between two passes; that is no gap. ``dropped``: packets begun but
+    lost to a gap or to a header pointer that contradicts their length.
     """
 
     frames: int
     gaps: int
     lost: int
+    unheard: int
     dropped: int
 
 
@@ -66,13 +77,15 @@ def read_packets(mission: Mission, frames: Frames, state: ChannelState) -> tuple
     Idle packets are among them. Times: a packet's own time field, else its frame's, else (in a mission that has
     neither) its earth receive time; NO_TIME where the field that should be there is cut off or damaged.
     """
-    breaks, lost = _breaks(mission, frames.vcfc, state.vcfc)
+    breaks, silent, missing = _breaks(mission, frames, state)
     last = int(frames.vcfc[-1]) if len(frames) else state.vcfc
     if mission.link.packets == "one_per_frame":
         packets, after, dropped = _one_per_frame(mission, frames), ChannelState(last), 0
     else:
         packets, after, dropped = _reassemble(mission, frames, breaks, state, last)
-    return packets, Continuity(len(frames), int(breaks.sum()), lost, dropped), after
+    gaps, lost, unheard = int((breaks & ~silent).sum()), int(missing[~silent].sum()), int(missing[silent].sum())
+    heard = int(frames.ert[-1]) if len(frames) else state.heard
+    return packets, Continuity(len(frames), gaps, lost, unheard, dropped), replace(after, heard=heard)
 
 
 def read_bare_packets(
@@ -97,13 +110,17 @@ def read_bare_packets(
     return _with_headers(mission, data, begin, _length_at(data, begin), time, np.repeat(ert, count)), count, odd
 
 
-def _breaks(mission: Mission, vcfc: NDArray[np.int64], previous: int | None) -> tuple[NDArray[np.bool_], int]:
-    """Where the count breaks, bool (n,), and the number of frames lost there."""
-    modulus = count_modulus(mission.link)
-    first = (previous + 1 if previous is not None else int(vcfc[0])) if len(vcfc) else 0
+def _breaks(
+    mission: Mission, frames: Frames, state: ChannelState
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+    """Where the count breaks, and before which frames was silence, bool (n,); how many frames are missing there."""
+    modulus, vcfc = count_modulus(mission.link), frames.vcfc
+    first = (state.vcfc + 1 if state.vcfc is not None else int(vcfc[0])) if len(vcfc) else 0
     missing = (vcfc - np.concatenate(([first], vcfc[:-1] + 1))) % modulus
+    before = np.concatenate(([state.heard], frames.ert[:-1]))[: len(vcfc)]
+    silent = (before != NO_TIME) & (frames.ert - before > SILENCE)
     known = missing <= modulus // 2 if modulus > 256 else np.ones(len(missing), np.bool_)
-    return missing != 0, int(missing[known].sum())
+    return missing != 0, silent, np.where(known, missing, 0)
 
 
 def _one_per_frame(mission: Mission, frames: Frames) -> Packets:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ground.blocks import NO_TIME
 from ground.ccsds.frames import read_frames
-from ground.ccsds.packets import ChannelState, read_bare_packets, read_packets
+from ground.ccsds.packets import SILENCE, ChannelState, read_bare_packets, read_packets
 from ground.mission import load_mission
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def reassemble(raw: NDArray[np.uint8], cuts: list[int]) -> tuple[list[bytes], tu
         frames, _ = read_frames(MISSION, raw[a:b], np.arange(a, b, dtype=np.int64))
         packets, seen, state = read_packets(MISSION, frames, state)
         total += [seen.frames, seen.gaps, seen.lost, seen.dropped]
+        assert not seen.unheard
         got += [
             packets.data[s : s + n].tobytes()
             for s, n in zip(packets.start.tolist(), packets.length.tolist(), strict=True)
@@ -144,6 +145,19 @@ def test_a_count_that_goes_back_is_a_gap_of_unknown_size() -> None:
     raw = np.concatenate((frames_of([packet(1, 1, 26)] * 3, 100), frames_of([packet(1, 2, 26)] * 3, 50)))
     _, (frames, gaps, lost, _) = reassemble(raw, [])
     assert (frames, gaps, lost) == (6, 1, 0)
+
+
+@pytest.mark.parametrize("cut", [0, 2, 3, 5])
+def test_what_was_sent_between_two_passes_is_unheard_and_not_lost(cut: int) -> None:
+    sent = frames_of([packet(1, n, 26) for n in range(6)])
+    raw = np.concatenate((sent[:2], sent[3:4], sent[5:]))
+    ert = np.array([0, 1, 2, 3 + SILENCE], np.int64)
+    state, lost, unheard, gaps = ChannelState(), 0, 0, 0
+    for rows in (slice(0, cut), slice(cut, None)):
+        frames, _ = read_frames(MISSION, raw[rows], ert[rows])
+        _, seen, state = read_packets(MISSION, frames, state)
+        lost, unheard, gaps = lost + seen.lost, unheard + seen.unheard, gaps + seen.gaps
+    assert (lost, unheard, gaps) == (1, 1, 1)
 
 
 def test_a_time_field_that_is_cut_off_gives_no_time() -> None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # The published table of the pass: 3075 frames of which one is another spacecraft's, 21280 + 2 packets.
 FRAMES = {"in": 3075, "good": 3074, "duplicate": 0, "rejected": {"version": 1}}
-VC1 = {"frames": 3072, "gaps": 17, "lost": 50, "dropped": 17, "packets": 21280}
-VC2 = {"frames": 2, "gaps": 0, "lost": 0, "dropped": 0, "packets": 2}
+VC1 = {"frames": 3072, "gaps": 17, "lost": 50, "unheard": 0, "dropped": 17, "packets": 21280}
+VC2 = {"frames": 2, "gaps": 0, "lost": 0, "unheard": 0, "dropped": 0, "packets": 2}
 
 
 class Ingest(Service):
