@@ -5,15 +5,12 @@ frames a message; publish to fdatasync p99 20 ms and to WebSocket p50 60 ms, p99
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 
+from benchmarks.services import MissingError, mosquitto
 from benchmarks.table import note
-from tests.conftest import Mosquitto
 
 RUNS = {
     "10,000 samples/s": ("--rate", "312.5", "--duration", "20"),
@@ -25,15 +22,11 @@ RUNS = {
 def main() -> None:
     for name in ("embedded", "mosquitto"):
         with ExitStack() as stack:
-            broker: tuple[str, ...] = ()
-            if name == "mosquitto":
-                if not shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
-                    print("end to end: no mosquitto here")
-                    continue
-                ours = Mosquitto(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-                ours.start()
-                stack.callback(ours.stop)
-                broker = ("--broker", ours.url)
+            try:
+                broker = ("--broker", stack.enter_context(mosquitto())) if name == "mosquitto" else ()
+            except MissingError as missing:
+                print(f"end to end, {name}: {missing}")
+                continue
             for what, options in RUNS.items():
                 command = [sys.executable, "-m", "ground", "loadtest", "--json", *broker, *options]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -42,7 +35,7 @@ def main() -> None:
                 latency = report["latency_ms"]
                 note(
                     f"end to end, DuckDB, {name}, {what}",
-                    packets_per_s=report["samples_per_s"] / 32,
+                    packets_per_s=report["samples_per_s"] * report["stored_packets"] / report["stored_samples"],
                     samples_per_s=report["samples_per_s"],
                     cpu_us_per_sample=report["cpu_us_per_sample"],
                     peak_rss_mb=report["peak_rss_mb"],

@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import numpy as np
 
 from ground.recording.read import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from ground.loadtest.seen import Seen
+
+_BIN: Final = 100_000
+"""ns: latencies are told apart by tenths of a ms."""
+
+_LONGEST: Final = 6_000_000
+"""Bins: ten minutes, and all that took longer in the last."""
+
 
 class Latency(TypedDict):
-    """Milliseconds, rounded to tenths; None where nothing was seen."""
+    """Milliseconds, rounded up to tenths; None where nothing was seen."""
 
     p50: float | None
     p99: float | None
     max: float | None
 
 
-def measure(recording: Path, seen: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, Latency]:
-    """The latency of each kind that was ``seen``: (ns since 1970 UTC, position up to which it had come by then).
+def measure(recording: Path, seen: Mapping[str, Seen], first: int = 0) -> dict[str, Latency]:
+    """The latency of each kind that was ``seen``, of the messages from position ``first`` on.
 
     Every message in ``recording`` carries as its ``ert`` when it was due by the clock of this machine.
     """
-    reader = Recording(recording)
-    due = np.concatenate([np.empty(0, np.int64), *(block.ert for block in reader.read(reader.first()))])
-    return {kind: latency(due, np.array([*times], np.int64).reshape(-1, 2)) for kind, times in seen.items()}
+    columns = {kind: one.columns() for kind, one in seen.items()}
+    counts = {kind: np.zeros(0, np.int64) for kind in seen}
+    for block in Recording(recording).read(first):
+        for kind, (times, reached) in columns.items():
+            found = latencies(block.position, block.ert, times, reached)
+            binned = np.bincount(np.clip(-(-found // _BIN), 0, _LONGEST), minlength=len(counts[kind]))
+            binned[: len(counts[kind])] += counts[kind]
+            counts[kind] = binned
+    return {kind: _summary(of) for kind, of in counts.items()}
 
 
-def latency(due: NDArray[np.int64], seen: NDArray[np.int64]) -> Latency:
-    """``due``: int64 (n,) ns by position. ``seen``: int64 (k, 2), times and positions, both never decreasing.
+def latencies(
+    first: int, due: NDArray[np.int64], times: NDArray[np.int64], reached: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """ns (k,), of those of the messages from position ``first`` on that came, which were ``due``, int64 (n,).
 
-    Of several times with one position the last counts: all that belongs to it is there then.
+    ``times``, ``reached``: int64 (m,), never decreasing: up to which position (exclusive) it had come by when. Of
+    several times with one position the last counts: all that belongs to it is there then.
     """
-    position = seen[:, 1]
-    last = np.flatnonzero(np.append(position[1:] > position[:-1], [True])) if len(seen) else np.empty(0, np.intp)
-    reached, times = position[last], seen[last, 0]
-    which = np.searchsorted(reached, np.arange(len(due)), side="right")
-    shown = which < len(reached)
-    if not shown.any():
+    last = np.flatnonzero(np.append(reached[1:] > reached[:-1], [True]))
+    which = np.searchsorted(reached[last], np.arange(first, first + len(due)), side="right")
+    came = which < len(last)
+    found: NDArray[np.int64] = times[last][which[came]] - due[came]
+    return found
+
+
+def _summary(counts: NDArray[np.int64]) -> Latency:
+    if not counts.any():
         return Latency(p50=None, p99=None, max=None)
-    took = (times[which[shown]] - due[shown]) / 1e6
-    p50, p99 = np.percentile(took, (50, 99))
-    return Latency(p50=round(float(p50), 1), p99=round(float(p99), 1), max=round(float(took.max()), 1))
+    below = np.cumsum(counts)
+    p50, p99, longest = (int(np.searchsorted(below, share * below[-1])) * _BIN / 1e6 for share in (0.5, 0.99, 1))
+    return Latency(p50=p50, p99=p99, max=longest)

@@ -10,31 +10,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ground.errors import GroundError
-from ground.loadtest.knee import Step, find_knee
+from ground.loadtest.knee import FIRST_RATE, Step, find_knee, knee
 from ground.loadtest.latency import Latency, measure
-from ground.loadtest.offer import Offer, Source
+from ground.loadtest.offer import Kept, Offer, Source
+from ground.loadtest.progress import Looking, Progress
 from ground.loadtest.publisher import Publisher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from ground.link.address import Address
+    from ground.loadtest.traffic import Traffic
     from ground.loadtest.viewer import Viewer
     from ground.loadtest.watch import Watch
-    from ground.loadtest.work import Work
+
+AT_KNEE: Final = 0.7
+"""Part of the knee at which latencies are measured."""
 
 _READY_SECONDS: Final = 30
-_PATIENCE_SECONDS: Final = 30
-_SHOW_SECONDS: Final = 0.25
-_LATE_NS: Final = 500_000_000
+_PATIENCE_SECONDS: Final = 60
+_LOOK_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is asked for. ``rate``: packets/s, None is as fast as it is recorded. It ends after ``seconds`` or
     ``packets``, whichever is given; ``knee`` looks for the highest rate that the path keeps up with, from ``rate`` on,
-    ``seconds`` at each.
+    ``seconds`` at each, and then offers 70 % of that.
     """
 
     rate: float | None = None
@@ -45,26 +48,18 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far it is, in packets, but ``lag_s``: by how much storing is behind offering; CPU of one core in percent."""
-
-    offered: int
-    recorded: int
-    decoded: int
-    stored: int
-    lag_s: float
-    cpu_percent: float
-    rss_mb: float
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it went, before anything is read back. ``sent``: good packets of each publisher. ``settled``: whether all
-    that was sent is stored, by the ledger. ``seconds``: from the first message to the last confirmation."""
+    """How it went, before anything is read back. ``sent``: good packets of each publisher. ``packets``, ``seconds``,
+    ``cpu_s``: of the last run, from its first message to the last confirmation of the store; ``latency``: of its
+    messages. ``settled``: whether all that was sent is stored, by the ledger. ``steps``: of a search for the knee,
+    which goes before.
+    """
 
     sent: list[int]
     settled: bool
-    kept_pace: bool
+    kept: Kept
+    rate: float | None
+    packets: int
     seconds: float
     cpu_s: float
     peak_rss_mb: float
@@ -75,7 +70,7 @@ class Outcome:
 
 async def run_load(
     load: Load,
-    work: Work,
+    traffic: Traffic,
     broker: Address,
     recording: Path,
     watch: Watch,
@@ -83,34 +78,48 @@ async def run_load(
     show: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
     """Run ``load``. Raises :class:`~ground.errors.GroundError` where the broker or the ingest goes away."""
-    async with _in_background(watch.run(), viewer.run()):
+    async with _beside(watch.run(), viewer.run()):
         await _ready(watch)
         connections = [
-            await Publisher.connect(broker, f"ground-load-{os.getpid()}-{k}") for k in range(work.publishers)
+            await Publisher.connect(broker, f"ground-load-{os.getpid()}-{k}") for k in range(traffic.publishers)
         ]
-        sources = [Source(work, k, load.frames_per_message, one) for k, one in enumerate(connections)]
+        sources = [Source(traffic, k, load.frames_per_message, one) for k, one in enumerate(connections)]
         offer = Offer(sources, watch)
-        cpu, start = watch.cpu_seconds(), time.time_ns()
-        async with _in_background(_show(offer, watch, show)):
-            steps = []
+        looking = Looking(offer, watch)
+        async with _beside(_look(looking, show)):
+            steps: list[Step] = []
+            rate, packets = load.rate, load.packets
             if load.knee:
-                steps = await find_knee(offer, watch, load.rate or 5000.0, load.seconds or 10.0)
-            else:
-                await offer.run(load.rate, seconds=load.seconds, packets=load.packets)
+
+                def tell(phase: str) -> None:
+                    looking.phase = phase
+
+                steps = await find_knee(offer, watch, load.rate or FIRST_RATE, load.seconds or 10.0, tell)
+                highest = knee(steps)
+                assert highest, "find_knee() raises where there is none"
+                rate = AT_KNEE * highest.rate
+            looking.phase = "offering" if rate is None else f"offering {rate:,.0f} packets/s"
+            looking.phase += f" for {load.seconds:g} s" if load.seconds is not None else ""
+            first, before, cpu = offer.messages, offer.packets, watch.cpu_seconds()
+            begun = time.time_ns()
+            kept = await offer.run(rate, seconds=load.seconds, packets=packets)
+            looking.phase = "waiting until all is stored"
             settled = await watch.settled(offer.messages, _PATIENCE_SECONDS)
-        # The ledger that shows the last position as stored may have been followed by one that is balanced.
-        cpu = watch.cpu_seconds() - cpu
-        await asyncio.sleep(1)
+            cpu = watch.cpu_seconds() - cpu
+            # The ledger that shows the last position as stored may be followed by one that is balanced, and live
+            # batches are on their way.
+            await asyncio.sleep(1)
         for connection in connections:
             connection.close()
-        latency = await asyncio.to_thread(
-            measure, recording, {"record": watch.recorded, "store": watch.stored, "live": viewer.seen}
-        )
+        seen = {"record": watch.recorded, "store": watch.stored, "live": viewer.seen}
+        latency = await asyncio.to_thread(measure, recording, seen, first)
         return Outcome(
             sent=[source.stream.packets(source.sent) for source in sources],
             settled=settled,
-            kept_pace=load.rate is None or load.knee or offer.late_ns < _LATE_NS,
-            seconds=(watch.stored[-1][0] - start) / 1e9,
+            kept=kept,
+            rate=rate,
+            packets=offer.packets - before,
+            seconds=(watch.stored.time - begun) / 1e9,
             cpu_s=cpu,
             peak_rss_mb=watch.rss_mb(peak=True),
             latency=latency,
@@ -129,7 +138,7 @@ async def _ready(watch: Watch) -> None:
 
 
 @asynccontextmanager
-async def _in_background(*work: Any) -> AsyncIterator[None]:
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run ``work`` beside the body, and cancel it afterwards; what it raises ends the body."""
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -138,18 +147,18 @@ async def _in_background(*work: Any) -> AsyncIterator[None]:
             for task in running:
                 task.cancel()
     except* GroundError as errors:
-        raise errors.exceptions[0] from None
+        raise _first(errors) from None
 
 
-async def _show(offer: Offer, watch: Watch, show: Callable[[Progress], None]) -> None:
-    before, cpu = time.monotonic(), watch.cpu_seconds()
+def _first(errors: BaseExceptionGroup[GroundError]) -> GroundError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, GroundError)
+    return error
+
+
+async def _look(looking: Looking, show: Callable[[Progress], None]) -> None:
     while True:
-        await asyncio.sleep(_SHOW_SECONDS)
-        now, spent = time.monotonic(), watch.cpu_seconds()
-        messages = max(offer.messages, 1)
-        a_message = offer.packets / messages
-        positions = (watch.position, watch.processed, watch.confirmed)
-        recorded, decoded, stored = (round(position * a_message) for position in positions)
-        percent = (spent - cpu) / (now - before) * 100
-        show(Progress(offer.packets, recorded, decoded, stored, watch.lag(offer.messages), percent, watch.rss_mb()))
-        before, cpu = now, spent
+        await asyncio.sleep(_LOOK_SECONDS)
+        show(looking.look())

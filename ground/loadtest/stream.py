@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ground.blocks import Octets
-    from ground.loadtest.work import Work
+    from ground.loadtest.traffic import Traffic
 
 GROUP: Final = 502
-"""Messages after which the arrangement comes again: two of them carry nothing new."""
+"""Messages after which the arrangement comes again."""
+
+NEW: Final = GROUP - 2
+"""Those of them that carry something new."""
 
 _REPEATED: Final = 50
 _DAMAGED: Final = 100
@@ -27,33 +30,32 @@ _REPETITION: Final = 200
 class Stream:
     """The messages of one publisher, numbered from 0, of ``frames`` frames each."""
 
-    work: Work
+    traffic: Traffic
     publisher: int
     frames: int
 
     def packets(self, messages: int) -> int:
-        """How many different good packets the first so many messages carry."""
-        whole, rest = divmod(messages, GROUP)
-        return (messages - 2 * whole - (rest > _DAMAGED) - (rest > _REPETITION)) * self.frames
+        """How many different packets end in the good frames of the first so many messages."""
+        groups, rest = divmod(messages, GROUP)
+        return self.traffic.packets((groups * NEW + rest - (rest > _DAMAGED) - (rest > _REPETITION)) * self.frames)
 
     def messages(self, packets: int) -> int:
-        """How many messages it takes to carry so many packets, at least."""
-        groups, rest = divmod(-(-packets // self.frames), GROUP - 2)
+        """How many messages it takes until so many packets have ended."""
+        groups, rest = divmod(-(-self.traffic.frames_for(packets) // self.frames), NEW)
         return groups * GROUP + rest + (rest > _DAMAGED) + (rest > _REPETITION - 1)
 
     def group(self, number: int) -> tuple[Octets, NDArray[np.int64]]:
         """The messages ``number * GROUP`` to ``number * GROUP + GROUP - 1``: payloads, uint8 (GROUP, octets), and the
         running number of the first frame of each, int64 (GROUP,).
         """
-        good = GROUP - 2
-        length = self.work.frame_length
-        frames = self.work.frames(self.publisher, number * good * self.frames, good * self.frames)
+        length = self.traffic.frame_length
+        frames = self.traffic.frames(self.publisher, number * NEW * self.frames, NEW * self.frames)
         payload = np.empty((GROUP, self.frames * length), np.uint8)
         index = np.arange(GROUP)
-        payload[(index != _DAMAGED) & (index != _REPETITION)] = frames.reshape(good, -1)
+        payload[(index != _DAMAGED) & (index != _REPETITION)] = frames.reshape(NEW, -1)
         damaged = payload[_DAMAGED - 1].reshape(self.frames, length).copy()
-        at = (number + np.arange(self.frames)) % (8 * length)
-        damaged[np.arange(self.frames), at // 8] ^= (1 << at % 8).astype(np.uint8)
+        at = (number + np.arange(self.frames)) % self.traffic.delicate
+        damaged[np.arange(self.frames), at // 8] ^= (0x80 >> at % 8).astype(np.uint8)
         payload[_DAMAGED] = damaged.reshape(-1)
         payload[_REPETITION] = payload[_REPEATED]
         seq = number * (GROUP - 1) + index - (index > _REPETITION)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import websockets
 
-from ground.loadtest.work import MISSION
+from ground.loadtest.seen import Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 
 class Viewer:
-    """``seen``: (ns since 1970 UTC by this machine's clock, position up to which live has come), of every batch."""
+    """``seen``: up to which position live has come, noted with every batch."""
 
-    def __init__(self, url: str, containers: Sequence[str]) -> None:
-        self.seen: list[tuple[int, int]] = []
+    def __init__(self, url: str, mission: str, containers: Iterable[str]) -> None:
+        self.seen = Seen()
         self._url = url.replace("http", "ws", 1) + "/ws"
-        wanted = [{"id": i, "mission": MISSION, "container": name} for i, name in enumerate(containers)]
+        wanted = [{"id": i, "mission": mission, "container": name} for i, name in enumerate(containers)]
         self._subscribe = json.dumps({"subscribe": wanted})
 
     async def run(self) -> None:
@@ -30,4 +30,5 @@ class Viewer:
             async for message in socket:
                 if isinstance(message, bytes):
                     # Little-endian: subscription, kind, from, to (dashboard.viewer.HEADER).
-                    self.seen.append((time.time_ns(), int.from_bytes(message[16:24], "little")))
+                    position = int.from_bytes(message[16:24], "little")
+                    self.seen.add(time.time_ns(), max(position, self.seen.position))
