@@ -19,7 +19,7 @@ from ground.xtce import plan, read
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ground.blocks import Packets
+    from ground.blocks import Octets, Packets
     from ground.mission import Mission
     from ground.xtce.plan import Plan
 
@@ -37,6 +37,13 @@ def packets(work: Work, of: Mission, n: int) -> Packets:
     frames, _ = read_frames(of, work.frames(0, 0, n), np.zeros(n, np.int64))
     found, _, _ = read_packets(of, frames, ChannelState())
     return found
+
+
+def bare_packets(work: Work, first: int, n: int) -> Octets:
+    """``n`` packets from number ``first`` on, both whole rounds of the kinds, without frames: uint8 (n, octets)."""
+    kinds = range(work.containers)
+    rounds = np.arange(first, first + n, len(kinds)) // len(kinds)
+    return np.stack([work.octets(kind, 0, rounds) for kind in kinds], axis=1).reshape(n, -1)
 
 
 async def record(work: Work, folder: Path, n: int, frames_per_message: int) -> None:
