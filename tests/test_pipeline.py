@@ -67,7 +67,14 @@ async def test_a_pass_is_stored_and_the_ledger_balances(tmp_path: Path) -> None:
     assert report["position"] == {"recorded": 1538, "processed": 1538, "stored": 1538}
     change5 = report["missions"]["change5"]
     assert change5["frames"] == {"in": 3075, "good": 3074, "duplicate": 0, "rejected": {"version": 1}}
-    assert change5["vcs"]["miyun/1"] == {"frames": 3072, "gaps": 17, "lost": 50, "unheard": 0, "dropped": 17, "packets": 21280}
+    assert change5["vcs"]["miyun/1"] == {
+        "frames": 3072,
+        "gaps": 17,
+        "lost": 50,
+        "unheard": 0,
+        "dropped": 17,
+        "packets": 21280,
+    }
     assert change5["rows"] == {"stored": 21282, "repeated": 0}
     assert sum(len(table) for table in (await everything(store)).values()) == 21282
     await store.close()
