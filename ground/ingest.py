@@ -38,6 +38,9 @@ _MANY: Final = 16
 
 _GATHER_SECONDS: Final = 0.008
 
+_AT_ONCE: Final = 50
+"""Deliveries of a broker with a narrow window until it is tried again whether it sends more."""
+
 _SHOW_PAUSE: Final = 4
 """Pause after publishing the live stream, by how long that took: it has a fifth of the time at most."""
 
@@ -101,12 +104,16 @@ class Ingest:
         """Everything that came while the last sync was in progress becomes durable with the next; under load, what
         comes a little later as well.
         """
+        at_once = 0
         while True:
             delivery = await client.receive()
             await self._append(recorder, delivery)
             client.ack(delivery)
-            if len(delivery.received) >= _MANY:
-                await client.gather(_GATHER_SECONDS)
+            if at_once:
+                at_once -= 1
+            elif len(delivery.received) >= _MANY and not await client.gather(_GATHER_SECONDS):
+                # It has sent all that it may before it is acknowledged: there is nothing to wait for.
+                at_once = _AT_ONCE
 
     async def _append(self, recorder: Recorder, delivery: Delivery) -> None:
         """Append until the disk takes it: what isn't recorded isn't acknowledged, and the broker keeps the rest."""

@@ -133,9 +133,10 @@ class Client:
             arrivals.connection.delivered += 1
         return delivery
 
-    async def gather(self, seconds: float) -> None:
+    async def gather(self, seconds: float) -> bool:
         """Let more arrive before the next :meth:`receive`, as long as more does and ``seconds`` at most.
 
+        Returns whether it still did then.
         Brokers write message by message. Reading, recording and acknowledging many together costs little more than one.
         """
         end = time.monotonic() + seconds
@@ -149,6 +150,7 @@ class Client:
             # One turn of the loop finds out that there is something to read, the next reads it.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
+        return received != self.counts.received
 
     def ack(self, delivery: Delivery) -> None:
         """Acknowledge a delivery, with one write. Deliveries are acknowledged in the order in which they were received;
