@@ -2,12 +2,11 @@
 
 The frames of a simulated day go through ``ground decode``; nothing is taken from the simulator but them and the passes.
 Needs matplotlib, which is no part of the project's environment: ``pip install matplotlib``, then
-``python docs/luna26_day.py`` (some minutes).
+``python docs/luna26_day.py``.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from ground.mission import load_mission
 from simulators.ephemeris import SECOND
 from simulators.luna26 import LUNA26
 from simulators.passes import find
-from simulators.simulation import Simulation
-from simulators.state import State
+from simulators.run import generate
 
 mpl.use("agg")
 from matplotlib import pyplot as plt
@@ -32,16 +30,9 @@ INK, NIGHT, HEARD = "#1c2733", "#c9d2dc", "#2f7d4f"
 
 def fly(file: Path) -> None:
     """The frames of a day, without the idle ones, into ``file``."""
-    simulation = Simulation(load_mission("luna26"), LUNA26, State("luna26", 26, LUNA26.start, LUNA26.start))
     with file.open("wb") as out:
-        while (left := LUNA26.start + DAY - simulation.state.time) > 0:
-            for step in simulation.advance(240):
-                for message in step.messages:
-                    if message.vcid != LUNA26.idle_vcid:
-                        out.write(message.payload)
-            done = 1 - left / DAY
-            sys.stderr.write(f"\rflying: {done:4.0%}")
-    sys.stderr.write("\n")
+        for _, messages in generate("luna26", DAY / SECOND):
+            out.writelines(one.payload for one in messages if not one.topic.endswith(f"/{LUNA26.idle_vcid}"))
 
 
 def column(folder: Path, container: str, *names: str) -> tuple[np.ndarray, ...]:

@@ -49,9 +49,17 @@ def burning(time: NDArray[np.int64], burn: Event) -> Floats:
 
 def rates(axes: Floats, seconds: float) -> Floats:
     """Rates (3, n) deg/s about the body axes of ``axes`` (3, 3, n), ``seconds`` apart: [w]x = -dA/dt A'."""
-    slope = np.gradient(axes, seconds, axis=-1)
+    slope = np.gradient(axes, seconds, axis=-1, edge_order=2)
     skew = -np.einsum("ikn,jkn->ijn", slope, axes)
     return np.asarray(np.degrees([skew[2, 1], skew[0, 2], skew[1, 0]]))
+
+
+def quaternions(axes: Floats) -> Floats:
+    """ICRF to body, scalar last, (n, 4), of ``axes`` (3, 3, n); without jumps of sign."""
+    found = Rotation.from_matrix(np.moveaxis(axes, -1, 0)).as_quat()
+    turned = np.sum(found[1:] * found[:-1], axis=1) < 0
+    found[1:] *= np.where(np.cumsum(turned) % 2, -1, 1)[:, None]
+    return found
 
 
 def _looking(x: Floats, reference: Floats) -> Floats:

@@ -7,6 +7,8 @@ all power that is drawn ends as heat, as transmitted power, or in the battery.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import exp
+from operator import mul
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -25,8 +27,7 @@ ZERO_C = 273.15
 TICK = 1.0
 """Seconds."""
 CELLS = 8
-_UPSET_SECONDS = 5_400.0  # between two single-bit errors in quiet times
-_INTEGRATED = ("array_power", "battery_current", "battery_voltage", "charge", "propellant", "upsets")
+_UPSETS = 5_400.0  # s between two single-bit errors in quiet times
 
 
 @dataclass(frozen=True)
@@ -90,73 +91,98 @@ class Bus:
 
         ``drive``: ``flux`` W/m2 of sunlight on a surface square to it, ``array_cosine``, ``planet`` W/m2 of reflected
         and infrared radiation from below, ``torque_x``, ``_y``, ``_z`` N m, and ``avionics``, ``attitude``, ``radio``,
-        ``payload`` W; ``acceleration`` m/s2 by the engine; and what :meth:`simulators.faults.Faults.effects` names.
-        Explicit Euler; the smallest time constant of any node is some 100 ticks.
+        ``payload`` W; ``acceleration`` m/s2 by the engine; and the faults ``array_health``, ``cells_lost``,
+        ``<node>_stuck`` and ``protons`` (see :meth:`simulators.faults.Faults.effect`). Explicit Euler; the smallest
+        time constant of any node is some 100 ticks.
         """
-        ticks = len(drive["flux"])
-        columns = {
-            key: np.array([getattr(node, key) for node in self.nodes])
-            for key in ("capacity", "absorbing", "facing", "emitting", "coupling", "heater", "on", "off")
-        }
-        loads = np.array([drive["avionics"], drive["attitude"], drive["radio"], drive["payload"]])
         names = ("avionics", "attitude", "radio", "payload")
-        warming = np.array([[node.share * (node.load == name) for name in names] for node in self.nodes]) @ loads
-        torque = np.array([drive["torque_x"], drive["torque_y"], drive["torque_z"]])
-        temperature, heater = np.array(state["temperature"]), np.array(state["heater"])
-        momentum, unloading, charge = np.array(state["momentum"]), bool(state["unloading"]), float(state["charge"])
-        propellant, upsets = float(state["propellant"]), float(state["upsets"])
-        health = drive.get("array_health", np.ones(ticks))
-        cells = 1 - drive.get("cells_lost", np.zeros(ticks)) / CELLS
-        stuck = np.array([drive.get(f"{node.name}_stuck", np.zeros(ticks)) > 0 for node in self.nodes])
-        acceleration = drive.get("acceleration", np.zeros(ticks))
-        upset_rate = (1 + drive.get("flare", np.zeros(ticks))) / _UPSET_SECONDS
-        temperatures, heaters = np.empty((ticks, len(self.nodes))), np.empty((ticks, len(self.nodes)))
-        momenta, unloads = np.empty((ticks, 3)), np.empty(ticks)
-        power = {key: np.empty(ticks) for key in _INTEGRATED}
-        array_node = [node.name for node in self.nodes].index("array")
-        for k in range(ticks):
-            heater = (temperature < columns["on"]) | (heater & (temperature < columns["off"])) | stuck[:, k]
-            heating = heater * columns["heater"]
-            available = health[k] * self.array * drive["flux"][k] / SOLAR_CONSTANT * drive["array_cosine"][k]
-            available *= 1 - 0.004 * (temperature[array_node] - 28)  # cells lose 0.4 % a degree
-            load = float(loads[:, k].sum() + heating.sum())
-            current, voltage = self._battery(charge, available - load, cells[k])
+        loads = np.sum([drive[name] for name in names], axis=0)
+        power, thermal = self._power_and_heat(state, drive, loads)
+        momenta, unloads = self._wheels(state, np.array([drive[f"torque_{axis}"] for axis in "xyz"]))
+        # Tsiolkovsky: the thrust that gives this acceleration to all that is left.
+        burnt = 1 - TICK * drive["acceleration"][:-1] / self.exhaust
+        mass = np.multiply.accumulate(np.concatenate([[self.dry + state["propellant"]], burnt]))
+        upsets = np.add.accumulate(np.concatenate([[state["upsets"]], TICK * (1 + drive["protons"][:-1]) / _UPSETS]))
+        heated = [node.heater for node in self.nodes] @ thermal["heater"]
+        profile = power | {"propellant": state["propellant"] - (mass[0] - mass), "upsets": upsets, "unloading": unloads}
+        profile |= {"load": loads + heated, "heaters": heated} | {name: drive[name] for name in names}
+        for kind, table in thermal.items():
+            profile |= {f"{node.name}_{kind}": row for node, row in zip(self.nodes, table, strict=True)}
+        profile |= {f"momentum_{axis}": row for axis, row in zip("xyz", momenta, strict=True)}
+        return {
+            "charge": float(power["charge"][-1]),
+            "temperature": thermal["temperature"][:, -1].tolist(),
+            "heater": (thermal["heater"][:, -1] > 0).tolist(),
+            "momentum": momenta[:, -1].tolist(),
+            "unloading": bool(unloads[-1]),
+            "propellant": float(profile["propellant"][-1]),
+            "upsets": float(upsets[-1]),
+        }, profile
+
+    def _power_and_heat(self, state: dict[str, Any], drive: Profile, loads: Floats) -> tuple[Profile, Profile]:
+        """Battery and array by name, (n,) each, and ``temperature`` and ``heater`` of the nodes, (nodes, n) each.
+
+        Plain numbers, tick by tick: each depends on the one before, and arrays of nine would take four times as long.
+        """
+        nodes, ticks = self.nodes, range(len(loads))
+        body, array = 0, [node.name for node in nodes].index("array")
+        heated = [i for i, node in enumerate(nodes) if node.heater]
+        # All that comes from outside, W: sunlight, the planet, and what the loads turn into heat.
+        outside = np.array(
+            [
+                node.absorbing * drive["flux"] + node.facing * drive["planet"] + node.share * drive.get(node.load, 0.0)
+                for node in nodes
+            ]
+        ).T.tolist()
+        emitting = [node.emitting * STEFAN_BOLTZMANN for node in nodes]
+        coupling, per_joule = [node.coupling for node in nodes], [TICK / node.capacity for node in nodes]
+        coupled = sum(coupling)
+        stuck = {i: (drive[f"{nodes[i].name}_stuck"] > 0).tolist() for i in heated}
+        bright = (drive["array_health"] * self.array / SOLAR_CONSTANT * drive["flux"] * drive["array_cosine"]).tolist()
+        share, drawn = (1 - drive["cells_lost"] / CELLS).tolist(), loads.tolist()
+        temperature, heater, charge = list(state["temperature"]), list(state["heater"]), float(state["charge"])
+        per_ampere = TICK / (3600 * self.ampere_hours)
+        table: list[tuple[float, ...]] = []
+        temperatures, heaters = [], []
+        for k in ticks:
+            heat, load = outside[k], drawn[k]
+            for i in heated:
+                node, now = nodes[i], temperature[i]
+                heater[i] = now < node.on or (heater[i] and now < node.off) or stuck[i][k]
+                if heater[i]:
+                    heat[i] += node.heater
+                    load += node.heater
+            available = bright[k] * (1 - 0.004 * (temperature[array] - 28))  # cells lose 0.4 % a degree
+            current, voltage = self._battery(charge, available - load, share[k])
             used = load + current * voltage
-            for key, value in zip(power, (used, current, voltage, charge, propellant, upsets), strict=True):
-                power[key][k] = value
-            temperatures[k], heaters[k], momenta[k], unloads[k] = temperature, heater, momentum, unloading
-            if k == ticks - 1:
-                break
-            kelvin = temperature + ZERO_C
-            heat = columns["absorbing"] * drive["flux"][k] + columns["facing"] * drive["planet"][k]
-            heat += warming[:, k] + heating - columns["emitting"] * STEFAN_BOLTZMANN * kelvin**4
-            conducted = columns["coupling"] * (temperature[0] - temperature)
-            heat += conducted
-            heat[0] -= conducted.sum()
-            heat[array_node] -= used  # what leaves the array as current doesn't warm it
-            temperature = temperature + TICK * heat / columns["capacity"]
-            charge += TICK * current / (3600 * self.ampere_hours)
-            # Tsiolkovsky: the thrust that gives this acceleration to all that is left.
-            propellant -= TICK * acceleration[k] * (self.dry + propellant) / self.exhaust
-            upsets += TICK * upset_rate[k]
-            size = float(np.linalg.norm(momentum))
+            table.append((used, current, voltage, charge))
+            temperatures.append(temperature)
+            heaters.append(heater[:])
+            heat[array] -= used  # what leaves the array as current doesn't warm it
+            inner = temperature[body]
+            heat[body] -= coupled * inner - sum(map(mul, coupling, temperature))
+            temperature = [
+                one + dt * (q + c * (inner - one) - e * (one + ZERO_C) ** 4)
+                for one, dt, q, c, e in zip(temperature, per_joule, heat, coupling, emitting, strict=True)
+            ]
+            charge += per_ampere * current
+        power = dict(
+            zip(("array_power", "battery_current", "battery_voltage", "charge"), np.array(table).T, strict=True)
+        )
+        return power, {"temperature": np.array(temperatures).T, "heater": np.array(heaters, dtype=np.float64).T}
+
+    def _wheels(self, state: dict[str, Any], torque: Floats) -> tuple[Floats, Floats]:
+        """Momentum (3, n) N m s under ``torque`` (3, n) N m, and where (n,) thrusters unload it."""
+        x, y, z = state["momentum"]
+        unloading, table = bool(state["unloading"]), []
+        for tx, ty, tz in torque.T.tolist():
+            table.append((x, y, z, unloading))
+            size = (x * x + y * y + z * z) ** 0.5
             unloading = size > self.wheel_limit or (unloading and size > 0.1 * self.wheel_limit)
-            momentum = momentum + TICK * (torque[:, k] - (0.05 * momentum / size if unloading else 0))
-        state = {
-            "charge": charge,
-            "temperature": [float(value) for value in temperature],
-            "heater": [bool(value) for value in heater],
-            "momentum": [float(value) for value in momentum],
-            "unloading": unloading,
-            "propellant": propellant,
-            "upsets": upsets,
-        }
-        profile = dict(power, load=loads.sum(axis=0) + heaters @ columns["heater"], heaters=heaters @ columns["heater"])
-        profile |= {name: drive[name] for name in names}
-        profile |= {f"{node.name}_temperature": temperatures[:, i] for i, node in enumerate(self.nodes)}
-        profile |= {f"{node.name}_heater": heaters[:, i] for i, node in enumerate(self.nodes)}
-        profile |= {f"momentum_{axis}": momenta[:, i] for i, axis in enumerate("xyz")} | {"unloading": unloads}
-        return state, profile
+            slower = 1 - (TICK * 0.05 / size if unloading else 0.0)
+            x, y, z = x * slower + TICK * tx, y * slower + TICK * ty, z * slower + TICK * tz
+        rows = np.array(table, dtype=np.float64).T
+        return rows[:3], rows[3]
 
     def _battery(self, charge: float, surplus: float, cells: float) -> tuple[float, float]:
         """Current (A, positive when charging) and terminal voltage (V) at a surplus of ``surplus`` W, with a share
@@ -173,4 +199,4 @@ class Bus:
 
 def open_circuit(charge: float) -> float:
     """Open-circuit voltage (V) of 8 lithium-ion cells in series at ``charge``, 0 empty to 1 full."""
-    return 8 * (3.35 + 0.75 * charge - 0.45 * float(np.exp(-12 * max(charge, 0.0))))
+    return 8 * (3.35 + 0.75 * charge - 0.45 * exp(-12 * max(charge, 0.0)))

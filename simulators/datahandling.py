@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from simulators.spacecraft import Cadence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,4 +90,13 @@ def events(m: Moments) -> Values:
         "event_count": np.floor(np.minimum(m.elapsed, m["booted"]) / 8).astype(np.int64),
         "event_argument": m["battery_voltage"],
         "event_text": [EVENTS[int(one)] for one in number],
+    }
+
+
+def telemetry(version: str, mode: int, uptime: float) -> dict[str, Cadence]:
+    """The containers above; for the arguments see :func:`computer`."""
+    return {
+        "Computer": Cadence(partial(computer, version=version, mode=mode, uptime=uptime), 32, 8),
+        "Memory": Cadence(memory, 128, 52),
+        "Events": Cadence(events, 256, 60),
     }

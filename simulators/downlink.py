@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,10 +12,13 @@ from ground.errors import ConfigError
 from simulators import noise
 from simulators.encoder import PRIMARY_HEADER
 from simulators.ephemeris import SECOND
-from simulators.framing import IDLE_APID, Framer
+from simulators.framing import Framer
+from simulators.sampling import Packets
 from simulators.station import frame_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from ground.mission import Mission
@@ -24,15 +27,14 @@ if TYPE_CHECKING:
     from simulators.spacecraft import Spacecraft
     from simulators.state import State
 
+STEP = SECOND // 2
 _DELIVERED_DAMAGED = 0.25
 """Share of undecodable frames that a station hands on all the same where frames carry their own check."""
-
 _QUEUE = 1000
 """Packets that may wait."""
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """Frames of one virtual channel for ``tm/<mission>/<station>/<vcid>``; ``ert``, ``dt`` in ns."""
 
     station: str
@@ -43,102 +45,150 @@ class Message:
     seq: int
 
 
-class Downlink:
-    """A spacecraft's transmitter and its way to the ground. Its counters are in ``state``."""
+@dataclass(frozen=True)
+class Session:
+    """Steps ``first`` to ``last``, exclusive, in which one ``station`` listens at one ``rate`` in frames a second.
 
-    def __init__(self, mission: Mission, craft: Spacecraft, state: State, recorder: Recorder) -> None:
-        self._mission, self._craft, self._state, self._recorder = mission, craft, state, recorder
+    ``slots`` (k,): the frames' times, ns since 1970 UTC; ``clock`` (k,): what the onboard clock shows then. ``ert``
+    (k,): when they arrive. ``strength`` (k,): Eb/N0 in dB. ``edges`` (steps + 1,): the slots of each step.
+    """
+
+    first: int
+    last: int
+    station: str
+    dt: int
+    slots: NDArray[np.int64]
+    clock: NDArray[np.int64]
+    ert: NDArray[np.int64]
+    strength: Floats
+    edges: NDArray[np.int64]
+
+
+class Downlink:
+    """A spacecraft's transmitter and its way to the ground. Its counters are in a :class:`State`."""
+
+    def __init__(self, mission: Mission, craft: Spacecraft, recorder: Recorder) -> None:
+        self._mission, self._craft, self._recorder = mission, craft, recorder
         self._framer = Framer(mission, insert_tail=craft.insert_tail, fill=craft.fill)
 
     def send(
-        self,
-        packets: list[bytes],
-        slots: NDArray[np.int64],
-        station: str,
-        light_time: Floats,
-        strength: Floats,
-        clock: NDArray[np.int64],
-    ) -> list[Message]:
-        """The messages of ``slots`` (n,), the frames' times in ns since 1970 UTC, transmitted to ``station``.
+        self, packets: Packets, cuts: NDArray[np.int64], sessions: list[Session], state: State
+    ) -> list[list[Message]]:
+        """The messages of n steps: packets ``cuts[i]`` to ``cuts[i + 1]`` (n + 1,) come in step i, after those waiting.
 
-        ``clock``: what the onboard clock shows then. ``packets`` first, then what the recorder holds, idle frames for
-        the rest. Packets that don't fit wait for the next time. ``light_time`` s, ``strength`` dB: (n,), n > 1. Raises
-        :class:`~ground.errors.ConfigError` where ever more of them wait.
+        In silence they are recorded; so is what waits. Raises :class:`~ground.errors.ConfigError` where ever more wait.
         """
-        state, craft = self._state, self._craft
-        if state.waiting or self._framer.count(packets) > len(slots):
-            packets = self._queue(packets, len(slots))
-        used = self._framer.count(packets)
-        parts: list[tuple[int, NDArray[np.uint8]]] = []
-        at = 0
-        if packets:
-            parts.append((craft.vcid, self._framed(craft.vcid, packets, clock[:used])))
-            at = used
-        # Room is kept for an idle packet that fills up the last frame.
-        if craft.playback_vcid is not None and len(slots) - at > 1 and self._recorder.backlog:
-            recorded = self._recorder.take((len(slots) - at) * self._framer.zone - PRIMARY_HEADER - 1)
-            n = self._framer.count(recorded)
-            if recorded:
-                parts.append((craft.playback_vcid, self._framed(craft.playback_vcid, recorded, clock[at : at + n])))
-                at += n
-        if at < len(slots):
-            count = state.take(state.vcfc, craft.idle_vcid, len(slots) - at, 1 << 24)
-            parts.append((craft.idle_vcid, self._framer.idle_frames(craft.idle_vcid, count, clock[at:])))
-        ert = slots + np.rint(light_time * SECOND).astype(np.int64)
-        failed = np.zeros(len(slots), dtype=bool)
-        if strength.min() < craft.required + 6 * craft.waterfall:  # beyond, one frame in a thousand million
-            failed = noise.uniform(state.seed, "frame", slots) < frame_errors(craft, strength)
-        dt = int(slots[1] - slots[0])
-        messages, begin = [], 0
-        for vcid, frames in parts:
-            rows = slice(begin, begin + len(frames))
-            messages += self._received(station, vcid, frames, slots[rows], ert[rows], failed[rows], dt)
-            begin += len(frames)
+        waiting = [bytes.fromhex(octets) for octets in state.waiting]
+        packets = _after(waiting, packets)
+        cuts = cuts + len(waiting)
+        messages: list[list[Message]] = [[] for _ in range(len(cuts) - 1)]
+        done = step = 0
+        for one in sessions:
+            done = self._silence(packets, done, int(cuts[one.first]), state, silent=one.first > step)
+            done = self._session(one, packets, done, cuts, state, messages)
+            step = one.last
+        done = self._silence(packets, done, int(cuts[-1]), state, silent=step < len(messages))
+        if len(packets) - done > _QUEUE:
+            raise ConfigError(f"{self._craft.name} makes more packets than its link carries: lower their rates")
+        state.waiting = [packets.octets(i, i + 1).tobytes().hex() for i in range(done, len(packets))]
         return messages
 
-    def _queue(self, packets: list[bytes], slots: int) -> list[bytes]:
-        """Those of the waiting packets and of ``packets`` that fit into so many frames; the others wait."""
-        queue = [bytes.fromhex(octets) for octets in self._state.waiting] + packets
-        room, n = slots * self._framer.zone - PRIMARY_HEADER - 1, 0
-        while n < len(queue) and len(queue[n]) <= room:
-            room -= len(queue[n])
-            n += 1
-        self._state.waiting = [octets.hex() for octets in queue[n:]]
-        if len(self._state.waiting) > _QUEUE:
-            raise ConfigError(f"{self._craft.name} makes more packets than its link carries: lower their rates")
-        return queue[:n]
+    def _silence(self, packets: Packets, first: int, last: int, state: State, *, silent: bool) -> int:
+        if silent and self._craft.recorder:
+            self._recorder.append(state, packets, first, last)
+        return last if silent else first
 
-    def _framed(self, vcid: int, packets: list[bytes], clock: NDArray[np.int64]) -> NDArray[np.uint8]:
-        state = self._state
-        count = state.take(state.vcfc, vcid, len(clock), 1 << 24)
-        full = sum(map(len, packets)) == len(clock) * self._framer.zone
-        idle = 0 if full else state.take(state.counts, IDLE_APID, 1, 1 << 14)
-        return self._framer.packet_frames(vcid, count, packets, idle, clock)
+    def _session(
+        self,
+        one: Session,
+        packets: Packets,
+        done: int,
+        cuts: NDArray[np.int64],
+        state: State,
+        messages: list[list[Message]],
+    ) -> int:
+        """Add the messages of a session; returns up to which packet it has sent."""
+        craft, framer = self._craft, self._framer
+        # Room is kept for an idle packet that fills up the last frame.
+        room = np.diff(one.edges)
+        sent = _fitting(packets, done, cuts[one.first + 1 : one.last + 1].tolist(), self._octets(room))
+        channels = [(craft.vcid, packets, sent)]
+        left = room - framer.count(np.diff(packets.edges[sent]))
+        if craft.playback_vcid is not None and state.backlog:
+            octets = self._octets(np.where(left > 1, left, 0))
+            recorded = self._recorder.oldest(state, sum(octets))
+            played = _fitting(recorded, 0, [len(recorded)] * len(octets), octets)
+            state.recorder["read"] += int(recorded.edges[played[-1]])
+            channels.append((craft.playback_vcid, recorded, played))
+        frames = np.empty((len(one.slots), self._mission.link.length), np.uint8)
+        vcids = np.full(len(one.slots), craft.idle_vcid)
+        free = one.edges[:-1].copy()
+        for vcid, queue, chosen in channels:
+            count = framer.count(np.diff(queue.edges[chosen]))
+            rows = np.repeat(free - np.cumsum(count) + count, count) + np.arange(count.sum())
+            free += count
+            zones, pointer, idle = framer.filled(queue, chosen, state.idle.get(vcid, 0))
+            state.take(state.idle, vcid, idle, 1 << 14)
+            vcfc = state.take(state.vcfc, vcid, len(rows), 1 << 24)
+            frames[rows] = framer.frames(vcid, vcfc, one.clock[rows], zones, pointer)
+            vcids[rows] = vcid
+        rows = np.flatnonzero(vcids == craft.idle_vcid)
+        vcfc = state.take(state.vcfc, craft.idle_vcid, len(rows), 1 << 24)
+        frames[rows] = framer.frames(craft.idle_vcid, vcfc, one.clock[rows])
+        for step, message in self._received(one, frames, vcids, state):
+            messages[step].append(message)
+        return int(sent[-1])
+
+    def _octets(self, slots: NDArray[np.int64]) -> list[int]:
+        """Room for packets in so many frames (n,)."""
+        room: list[int] = np.maximum(slots * self._framer.zone - PRIMARY_HEADER - 1, 0).tolist()
+        return room
 
     def _received(
-        self,
-        station: str,
-        vcid: int,
-        frames: NDArray[np.uint8],
-        slots: NDArray[np.int64],
-        ert: NDArray[np.int64],
-        failed: NDArray[np.bool_],
-        dt: int,
-    ) -> list[Message]:
-        """The frames that the station hands on, a message for each run without a hole."""
-        state = self._state
-        if not failed.any():
-            seq = state.take(state.seq, station, len(frames))
-            return [Message(station, vcid, frames.tobytes(), int(ert[0]), dt, seq)]
-        kept = ~failed
-        if self._mission.link.fecf:
-            damaged = failed & (noise.uniform(state.seed, "damage", slots) < _DELIVERED_DAMAGED)
-            for row in np.flatnonzero(damaged):
-                where = noise.uniform(state.seed, "bits", slots[row] + np.arange(12))
-                frames[row, (where * frames.shape[1]).astype(int)] ^= 0x10
-            kept |= damaged
-        edges = np.flatnonzero(np.diff(kept, prepend=False, append=False))
-        return [
-            Message(station, vcid, frames[a:b].tobytes(), int(ert[a]), dt, state.take(state.seq, station, int(b - a)))
-            for a, b in list(pairwise(edges.tolist()))[::2]
-        ]
+        self, one: Session, frames: NDArray[np.uint8], vcids: NDArray[np.int64], state: State
+    ) -> Iterator[tuple[int, Message]]:
+        """What the station hands on, by step: a message for each run of a virtual channel without a hole."""
+        craft, slots = self._craft, one.slots
+        kept = np.ones(len(slots), bool)
+        if (
+            len(slots) and one.strength.min() < craft.required + 6 * craft.waterfall
+        ):  # beyond, one in a thousand million
+            kept = noise.uniform(state.seed, "frame", slots) >= frame_errors(craft, one.strength)
+            if self._mission.link.fecf:
+                damaged = ~kept & (noise.uniform(state.seed, "damage", slots) < _DELIVERED_DAMAGED)
+                for row in np.flatnonzero(damaged):
+                    where = noise.uniform(state.seed, "bits", slots[row] + np.arange(12))
+                    frames[row, (where * frames.shape[1]).astype(int)] ^= 0x10
+                kept |= damaged
+        rows = np.flatnonzero(kept)
+        step = np.searchsorted(one.edges, rows, side="right") - 1
+        new = (np.diff(rows) != 1) | (np.diff(step) != 0) | (np.diff(vcids[rows]) != 0)
+        begins = np.concatenate([[0], np.flatnonzero(new) + 1, [len(rows)]]) if len(rows) else np.zeros(1, int)
+        seq = state.take(state.seq, one.station, len(rows))
+        firsts, n = rows[begins[:-1]], np.diff(begins)
+        at = one.first + step[begins[:-1]]
+        numbers = np.array([at, vcids[firsts], one.ert[firsts], seq + begins[:-1], firsts, firsts + n]).T.tolist()
+        octets, length = frames.tobytes(), frames.shape[1]
+        for in_step, vcid, ert, number, first, last in numbers:
+            payload = octets[first * length : last * length]
+            yield in_step, Message(one.station, vcid, payload, ert, one.dt, number)
+
+
+def _after(waiting: list[bytes], packets: Packets) -> Packets:
+    if not waiting:
+        return packets
+    edges = np.cumsum([0, *map(len, waiting)])
+    data = np.concatenate([np.frombuffer(b"".join(waiting), np.uint8), packets.data])
+    return Packets(data, np.concatenate([edges, packets.edges[1:] + edges[-1]]))
+
+
+def _fitting(packets: Packets, first: int, last: list[int], room: list[int]) -> NDArray[np.int64]:
+    """How the packets from ``first`` on are shared out over n steps, (n + 1,) cuts.
+
+    In step i at most up to ``last[i]``, exclusive, and at most ``room[i]`` octets; what doesn't fit waits.
+    """
+    edges, cuts = packets.edges.tolist(), [first]
+    for stop, octets in zip(last, room, strict=True):
+        first = bisect_right(edges, edges[first] + octets, first, stop + 1) - 1
+        cuts.append(first)
+    return np.array(cuts, np.int64)

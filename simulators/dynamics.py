@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline, CubicSpline
 
-from simulators.ephemeris import AU, GM, PRINCIPAL, RADIUS, SECOND, moon_rotation, motion
+from simulators.ephemeris import AU, GM, PRINCIPAL, RADIUS, SECOND, mars_rotation, moon_rotation, motion
 from simulators.gravity import Gravity, lunar
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Field: TypeAlias = Callable[[float, Floats], Floats]
 
 HOUR = 3600 * SECOND
+_J2 = 1.956_6e-3
+"""Of Mars (Konopliv et al. 2016, Icarus 274, unnormalised)."""
+_FLATTENED = 1e5
+"""km from Mars; there it adds 14 nm/s2."""
 _LIGHT = 4.56e-9 * AU**2
 """Pressure of sunlight at 1 au, 4.56e-6 N/m2, so that times m2/kg over km2 it gives km/s2."""
 
@@ -52,7 +56,8 @@ class Dynamics(Protocol):
 class PointMasses:
     """N-body dynamics about ``centre`` with ``others`` as third bodies, all point masses from DE421.
 
-    ``pressure``: reflectivity times area over mass, m2/kg, that sunlight presses on; 0 leaves it out.
+    ``pressure``: reflectivity times area over mass, m2/kg, that sunlight presses on; 0 leaves it out. Mars is flattened
+    where it is close, as it is in the insertion.
     """
 
     centre: str
@@ -71,6 +76,8 @@ class PointMasses:
         path = CubicHermiteSpline(knots, offsets, rates)
         masses = np.array([GM[body] for body in self.others])
         sun = self.others.index("sun") if "sun" in self.others else None
+        mars = self.others.index("mars") if "mars" in self.others else None
+        pole = mars_rotation(begin)[2]
 
         def acceleration(seconds: float, r: Floats) -> Floats:
             offset = path(seconds)
@@ -80,6 +87,9 @@ class PointMasses:
             total = masses @ pull - GM[self.centre] * r / _cubed(r)
             if self.pressure:
                 total -= self.pressure * _sunlight(-r if sun is None else reach[sun])
+            from_mars = r if self.centre == "mars" else None if mars is None else -reach[mars]
+            if from_mars is not None and from_mars @ from_mars < _FLATTENED**2:
+                total += _flattening(from_mars, pole)
             return np.asarray(total)
 
         return acceleration
@@ -117,6 +127,14 @@ class LunarOrbit:
             return np.asarray(total)
 
         return acceleration
+
+
+def _flattening(r: Floats, pole: Floats) -> Floats:
+    """What J2 adds to the pull of Mars at ``r`` (3,) km from it, km/s2 (Vallado 2013, 8.7.1)."""
+    distance = float(r @ r) ** 0.5
+    height = float(r @ pole) / distance
+    scale = -1.5 * _J2 * GM["mars"] * RADIUS["mars"] ** 2 / distance**4
+    return np.asarray(scale * ((1 - 5 * height**2) * r / distance + 2 * height * pole))
 
 
 def _cubed(vectors: Floats) -> Floats:

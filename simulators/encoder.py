@@ -14,7 +14,7 @@ from ground.errors import DefinitionError
 from ground.xtce.read import BinaryEncoding, FloatEncoding, IntegerEncoding, Polynomial, StringEncoding, load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -30,12 +30,14 @@ _TABLE_BITS = 16
 
 
 @dataclass(frozen=True)
-class Field:
-    """A parameter and its place: ``bits`` from the packet's first bit at ``offset``."""
+class Word:
+    """Parameters that fill whole octets together: at most 64 bits of numbers, or one string of octets.
 
-    parameter: Parameter
-    offset: int
-    bits: int
+    ``fields``: in order, each with its ``bits``; ``octets``: where they lie in the packet.
+    """
+
+    fields: tuple[tuple[Parameter, int], ...]
+    octets: slice
 
 
 class PacketEncoder:
@@ -53,18 +55,22 @@ class PacketEncoder:
             raise DefinitionError(f"{container} is not restricted to an apid", path=system.path, line=chain[-1].line)
         self.apid = int(conditions[-1].value)
         header = {entry.parameter.name for entry in system.root.entries}
-        self.fields: list[Field] = []
-        offset = 0
+        self._words: list[Word] = []
+        fields: list[tuple[Parameter, int]] = []
+        start = offset = 0
         for entry in (entry for link in chain for entry in link.entries):
-            bits = _bits(entry.parameter.type, system.path)
-            if offset >= 8 * PRIMARY_HEADER:
-                self.fields.append(Field(entry.parameter, offset, bits))
-            offset += bits
-        if offset % 8:
+            offset += (bits := _bits(entry.parameter.type, system.path))
+            fields.append((entry.parameter, bits))
+            if offset % 8 == 0:
+                if start >= 8 * PRIMARY_HEADER:
+                    _check(fields, offset - start, system.path)
+                    self._words.append(Word(tuple(fields), slice(start // 8, offset // 8)))
+                fields, start = [], offset
+        if fields:
             raise DefinitionError(f"{container} ends inside an octet", path=system.path, line=chain[-1].line)
         self.length = offset // 8
-        self._own_time = {field.parameter.name for field in self.fields if field.parameter.name in header}
-        self.names = [field.parameter.name for field in self.fields if field.parameter.name not in header]
+        self.names = [one.name for word in self._words for one, _ in word.fields if one.name not in header]
+        self._own_time = {one.name for word in self._words for one, _ in word.fields} - set(self.names)
 
     def encode(self, values: Values, time: NDArray[np.int64], count: ArrayLike) -> NDArray[np.uint8]:
         """Packets (n, length) of ``values`` taken at ``time`` (n,) ns since 1970 UTC.
@@ -73,12 +79,10 @@ class PacketEncoder:
         ``KeyError`` for a parameter that isn't given.
         """
         n = len(time)
-        bits = np.zeros((n, 8 * self.length), dtype=np.uint8)
-        for field in self.fields:
-            name = field.parameter.name
-            value = time if name in self._own_time else values[name]
-            bits[:, field.offset : field.offset + field.bits] = _field_bits(field.parameter.type, value, n)
-        packets = np.packbits(bits, axis=1)
+        packets = np.empty((n, self.length), dtype=np.uint8)
+        for word in self._words:
+            given = [time if one.name in self._own_time else values[one.name] for one, _ in word.fields]
+            packets[:, word.octets] = _word_octets(word, given, n)
         counts = np.asarray(count) if np.ndim(count) else np.asarray(count) + np.arange(n)
         packets[:, :PRIMARY_HEADER] = primary_header(self.apid, counts, self.length, secondary=True)
         return packets
@@ -90,13 +94,13 @@ def encoders(path: Path) -> dict[str, PacketEncoder]:
     return {name: PacketEncoder(system, name) for name, one in system.containers.items() if not one.abstract}
 
 
-def primary_header(apid: int, count: ArrayLike, length: int, *, secondary: bool) -> NDArray[np.uint8]:
+def primary_header(apid: int, count: ArrayLike, length: ArrayLike, *, secondary: bool) -> NDArray[np.uint8]:
     """Primary headers (n, 6) of unsegmented telemetry packets of ``length`` octets (CCSDS 133.0-B-2, 4.1.3)."""
     counts = np.atleast_1d(np.asarray(count, dtype=np.int64)) & 0x3FFF
     words = np.empty((len(counts), 3), dtype=">u2")
     words[:, 0] = secondary << 11 | apid
     words[:, 1] = 0b11 << 14 | counts
-    words[:, 2] = length - PRIMARY_HEADER - 1
+    words[:, 2] = np.asarray(length) - PRIMARY_HEADER - 1
     return words.view(np.uint8)
 
 
@@ -125,30 +129,45 @@ def _is_line(calibrator: Polynomial) -> bool:
     return len(calibrator.coefficients) == 2 and calibrator.coefficients[1] != 0
 
 
-def _field_bits(kind: ParameterType, value: ArrayLike, n: int) -> NDArray[np.uint8]:
-    """The bits (n, bits) of a field, most significant first."""
-    encoding = kind.encoding
-    if isinstance(encoding, StringEncoding):
-        texts = np.broadcast_to(np.asarray(value, dtype=str), n)
-        return _octet_bits([text.encode(encoding.charset) for text in texts], encoding.size.bits // 8)
-    if isinstance(encoding, BinaryEncoding):
-        blobs = [value] * n if isinstance(value, bytes) else list(value)  # type: ignore[arg-type]
-        return _octet_bits(blobs, encoding.size.bits // 8)
-    if isinstance(encoding, FloatEncoding):
-        octets = np.array(np.broadcast_to(value, n), dtype=f">f{encoding.bits // 8}").view(np.uint8).reshape(n, -1)
-    else:
-        raw = _raw(kind, encoding, np.broadcast_to(np.asarray(value), n))
-        if not encoding.little_endian:
-            wide = raw.astype(">u8").view(np.uint8).reshape(n, 8)
-            return np.unpackbits(wide, axis=1)[:, 64 - encoding.bits :]
-        octets = raw.astype(">u8").view(np.uint8).reshape(n, 8)[:, 8 - encoding.bits // 8 :]
-    return np.unpackbits(octets[:, ::-1] if encoding.little_endian else octets, axis=1)
+def _check(fields: Sequence[tuple[Parameter, int]], bits: int, path: str) -> None:
+    """Refuse fields that share octets and cannot."""
+    for parameter, _ in fields:
+        encoding = parameter.type.encoding
+        string = isinstance(encoding, StringEncoding | BinaryEncoding)
+        if (len(fields) > 1 and (string or _little_endian(parameter))) or (bits > 64 and not string):
+            message = f"{parameter.name} cannot be simulated: it shares octets with its neighbours"
+            raise DefinitionError(message, path=path, line=parameter.line)
 
 
-def _octet_bits(blobs: list[Any], length: int) -> NDArray[np.uint8]:
-    """Octet strings, cut or filled with zeros to ``length``, as bits (n, 8 * length)."""
-    octets = np.frombuffer(b"".join(bytes(blob[:length]).ljust(length, b"\0") for blob in blobs), np.uint8)
-    return np.unpackbits(octets.reshape(len(blobs), length), axis=1)
+def _word_octets(word: Word, given: Sequence[ArrayLike], n: int) -> NDArray[np.uint8]:
+    """The octets (n, k) of a word, or (1, k) where they are always the same, of its fields' values."""
+    length = word.octets.stop - word.octets.start
+    encoding = word.fields[0][0].type.encoding
+    if isinstance(encoding, StringEncoding | BinaryEncoding):
+        values: list[Any] = [given[0]] if isinstance(given[0], str | bytes) else list(given[0])  # type: ignore[arg-type]
+        charset = encoding.charset if isinstance(encoding, StringEncoding) else ""
+        blobs = [one.encode(charset) if isinstance(one, str) else bytes(one) for one in values]
+        whole = b"".join(blob[:length].ljust(length, b"\0") for blob in blobs)
+        return np.frombuffer(whole, np.uint8).reshape(-1, length)
+    codes = np.zeros(n, np.uint64)
+    for (parameter, bits), value in zip(word.fields, given, strict=True):
+        code = _code(parameter.type, np.broadcast_to(np.asarray(value), n))
+        codes = code if len(word.fields) == 1 else codes << np.uint64(bits) | code & np.uint64((1 << bits) - 1)
+    octets = codes.astype(">u8").view(np.uint8).reshape(n, 8)[:, 8 - length :]
+    return octets[:, ::-1] if _little_endian(word.fields[0][0]) else octets
+
+
+def _little_endian(parameter: Parameter) -> bool:
+    encoding = parameter.type.encoding
+    return isinstance(encoding, IntegerEncoding | FloatEncoding) and encoding.little_endian
+
+
+def _code(kind: ParameterType, value: NDArray[Any]) -> NDArray[np.uint64]:
+    """What is sent for ``value`` (n,), in the low bits of a word (n,)."""
+    if isinstance(kind.encoding, FloatEncoding):
+        return value.astype(f"f{kind.encoding.bits // 8}").view(f"u{kind.encoding.bits // 8}").astype(np.uint64)
+    assert isinstance(kind.encoding, IntegerEncoding), "strings are no numbers"
+    return _raw(kind, kind.encoding, value)
 
 
 def _raw(kind: ParameterType, encoding: IntegerEncoding, value: NDArray[Any]) -> NDArray[np.uint64]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ground.errors import ConfigError
-from simulators.ephemeris import SECOND
+from simulators.ephemeris import AU, SECOND, C
 from simulators.orbit import instant
 
 if TYPE_CHECKING:
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from simulators.bus import Profile
     from simulators.ephemeris import Floats
 
 FOR_EVER = 1 << 62
 BOOT = 40 * SECOND
 """A computer that starts anew is silent for so long."""
 _SLEW = 240.0  # s to turn to the Sun
-_FLARE_RISE, _FLARE_FALL = 600.0, 10_800.0  # s
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,11 @@ KINDS = {
     "heater-on": Kind("a heater is stuck on", "NODE"),
     "safe-mode": Kind("safe mode: to the Sun, instruments off, slowest rate"),
     "reboot": Kind("the computer starts anew, its clock VALUE seconds off until it is set", value=-2.5),
-    "solar-flare": Kind("a flare: VALUE times the particles at its height", value=100.0),
+    "solar-flare": Kind(
+        "a flare (sizes are invented): X-rays at once, particles by their speed, the shock after a day or two; "
+        "VALUE times as many at its height",
+        value=100.0,
+    ),
     "mispointing": Kind("the antenna looks VALUE degrees past the Earth", value=2.0),
     "clock-drift": Kind("the onboard clock runs fast by VALUE parts in a million", value=20.0),
 }
@@ -134,6 +136,27 @@ def from_table(table: Any, start: int) -> Fault:
     return fault(table["kind"], begin, seconds=seconds, target=str(table.get("target", "")), value=value)
 
 
+@dataclass(frozen=True)
+class Wave:
+    """What a flare sends: ``speed`` km/s along a path that many times as long as the straight one; seconds in which it
+    rises, and then falls to 1/e. All numbers are invented, after Reames 1999, Space Sci. Rev. 90.
+    """
+
+    speed: float
+    path: float
+    rise: float
+    fall: float
+
+
+WAVES = {
+    "xrays": Wave(C, 1.0, 300.0, 1_800.0),
+    "electrons": Wave(0.55 * C, 1.15, 600.0, 7_200.0),  # 100 keV, along the field's spiral
+    "protons": Wave(0.25 * C, 1.15, 900.0, 10_800.0),  # 30 MeV
+    "slow_protons": Wave(0.065 * C, 1.15, 5_400.0, 36_000.0),  # 2 MeV
+    "shock": Wave(900.0, 1.0, 60.0, 36_000.0),
+}
+
+
 class Faults:
     """All faults of a simulation, past ones included. ``saved``: as the state file keeps them."""
 
@@ -144,49 +167,61 @@ class Faults:
         """The faults of one kind, by their begin."""
         return sorted((one for one in self.all if one.kind == kind), key=lambda one: one.begin)
 
-    def effects(self, time: NDArray[np.int64], nodes: Iterable[str]) -> Profile:
-        """What acts at ``time`` (n,) ns, by name: zeros, or ones for shares, where nothing is wrong.
+    def effect(self, name: str, time: NDArray[np.int64], au: Floats | float = 1.0) -> Floats:
+        """What acts at ``time`` (n,) ns and ``au`` from the Sun: zeros, or ones for shares, where nothing is wrong.
 
         ``array_health``, ``cells_lost``, ``friction_1`` to ``_4`` N m, ``<node>_stuck``, ``safe`` (0 to 1 while it
-        turns to the Sun), ``flare`` (times the quiet background), ``mispointing`` deg, ``clock_offset`` ns,
-        ``booting``, ``reboots``, ``booted`` (s since the last start; infinite before any).
+        turns to the Sun), ``mispointing`` deg, ``clock_offset`` ns, ``booting``, ``reboots``, ``booted`` (s since the
+        last start; infinite before any), and a flare's :data:`WAVES`, times the quiet background (``shock``: 1 for a
+        flare of the usual size). Raises ``KeyError`` for another name.
         """
+        if name.startswith("friction_"):
+            return self._sum("wheel-friction", time, lambda one, s: one.value * s / 3600, name[-1])
+        if name.endswith("_stuck"):
+            return np.minimum(self._sum("heater-on", time, lambda *_: 1, name.removesuffix("_stuck")), 1)
+        if name in WAVES:
+            return self._wave(name, time, au)
+        return _EFFECTS[name](self, time)
 
-        def active(kind: str, effect: Callable[[Fault, Floats], Any], target: str = "") -> Floats:
-            total = np.zeros(len(time))
-            for one in self.of(kind):
-                if one.target == target:
-                    on = (time >= one.begin) & (time < one.end)
-                    total += np.where(on, effect(one, np.maximum((time - one.begin) / SECOND, 0)), 0)
-            return total
+    def _sum(
+        self, kind: str, time: NDArray[np.int64], effect: Callable[[Fault, Floats], Any], target: str = ""
+    ) -> Floats:
+        total = np.zeros(len(time))
+        for one in self.of(kind):
+            if one.target == target:
+                on = (time >= one.begin) & (time < one.end)
+                total += np.where(on, effect(one, np.maximum((time - one.begin) / SECOND, 0)), 0)
+        return total
 
-        boots = self.of("reboot")
+    def _wave(self, name: str, time: NDArray[np.int64], au: Floats | float) -> Floats:
+        """A steep rise and a slow fall; a flare begins when it is seen, so light needs no time any more."""
+        wave, total = WAVES[name], np.zeros(len(time))
+        size = 0.01 if name == "shock" else 1.0
+        for one in self.of("solar-flare"):
+            late = np.asarray(au) * AU * (wave.path / wave.speed - 1 / C)
+            since = np.maximum((time - one.begin) / SECOND - late, 0)
+            total += (
+                size * one.value * np.minimum(since / wave.rise, np.exp(-(since - wave.rise) / wave.fall)).clip(0, 1)
+            )
+        return total
+
+    def _health(self, time: NDArray[np.int64]) -> Floats:
+        health = np.ones(len(time))
+        for one in self.of("array-degraded"):
+            health[(time >= one.begin) & (time < one.end)] *= one.value
+        return health
+
+    def _clock(self, time: NDArray[np.int64]) -> Floats:
+        offset = self._sum("reboot", time, lambda one, _: one.value * SECOND)
+        for one in self.of("clock-drift"):
+            offset += (np.clip(time, one.begin, one.end) - one.begin) * one.value * 1e-6
+        return offset
+
+    def _booted(self, time: NDArray[np.int64]) -> Floats:
         since = np.full(len(time), np.inf)
-        for one in boots:
+        for one in self.of("reboot"):
             since = np.where(time >= one.begin, (time - one.begin) / SECOND, since)
-        drifts = sum(
-            (np.clip(time, one.begin, one.end) - one.begin) * one.value * 1e-6 for one in self.of("clock-drift")
-        )
-        return {
-            "array_health": np.prod(
-                [np.where((time >= one.begin) & (time < one.end), one.value, 1) for one in self.of("array-degraded")]
-                + [np.ones(len(time))],
-                axis=0,
-            ),
-            "cells_lost": np.minimum(active("battery-cell", lambda one, _: one.value), 7),
-            **{
-                f"friction_{i}": active("wheel-friction", lambda one, s: one.value * s / 3600, str(i))
-                for i in range(1, 5)
-            },
-            **{f"{node}_stuck": np.minimum(active("heater-on", lambda *_: 1, node), 1) for node in nodes},
-            "safe": np.minimum(active("safe-mode", _turn), 1),
-            "flare": active("solar-flare", _flare),
-            "mispointing": active("mispointing", lambda one, _: one.value),
-            "clock_offset": drifts + active("reboot", lambda one, _: one.value * SECOND),
-            "booting": (since * SECOND < BOOT).astype(float),
-            "reboots": np.sum([time >= one.begin for one in boots] + [np.zeros(len(time), bool)], axis=0).astype(float),
-            "booted": since,
-        }
+        return since
 
 
 def _turn(one: Fault, seconds: Floats) -> Floats:
@@ -195,8 +230,15 @@ def _turn(one: Fault, seconds: Floats) -> Floats:
     return np.asarray(np.clip(np.minimum(seconds, left) / _SLEW, 1e-3, 1))
 
 
-def _flare(one: Fault, seconds: Floats) -> Floats:
-    """A steep rise and a slow fall (Reames 1999, Space Sci. Rev. 90, figure 2.3)."""
-    return np.asarray(
-        one.value * np.minimum(seconds / _FLARE_RISE, 1) * np.exp(-np.maximum(seconds - _FLARE_RISE, 0) / _FLARE_FALL)
-    )
+_EFFECTS: dict[str, Callable[[Faults, NDArray[np.int64]], Floats]] = {
+    "array_health": Faults._health,
+    "cells_lost": lambda faults, time: np.minimum(faults._sum("battery-cell", time, lambda one, _: one.value), 7),
+    "safe": lambda faults, time: np.minimum(faults._sum("safe-mode", time, _turn), 1),
+    "mispointing": lambda faults, time: faults._sum("mispointing", time, lambda one, _: one.value),
+    "clock_offset": Faults._clock,
+    "booting": lambda faults, time: (faults._booted(time) * SECOND < BOOT).astype(float),
+    "reboots": lambda faults, time: np.sum(
+        [np.zeros(len(time)), *(time >= one.begin for one in faults.of("reboot"))], axis=0
+    ),
+    "booted": Faults._booted,
+}

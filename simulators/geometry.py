@@ -6,8 +6,7 @@ elevation (below 0.01 degrees), no relativity in the Doppler shift (a constant 4
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +25,7 @@ from simulators.ephemeris import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -40,9 +39,8 @@ class Scene:
     """The surroundings of the spacecraft at n instants; vectors are (3, n), ICRF, km and km/s.
 
     ``r``, ``v``: relative to ``centre``. ``to_sun``, ``to_earth``: unit vectors from the spacecraft (geometric).
-    ``sun_au``: distance to the Sun. ``sunlight``: visible fraction of the Sun's disc, 0 to 1. ``longitude``,
-    ``latitude`` degrees and ``altitude`` km: Moon-fixed (mean Earth axes, sphere of 1737.4 km) where the centre is the
-    Moon; zeros elsewhere.
+    ``sun_au``: distance to the Sun. ``sunlight``: visible fraction of the Sun's disc, 0 to 1. ``fixed``: ``r`` in the
+    Moon's mean Earth axes where the centre is the Moon; ``r`` elsewhere.
     """
 
     time: NDArray[np.int64]
@@ -54,9 +52,39 @@ class Scene:
     sun_au: Floats
     earth_km: Floats
     sunlight: Floats
-    longitude: Floats
-    latitude: Floats
-    altitude: Floats
+    fixed: Floats
+
+    @property
+    def longitude(self) -> Floats:
+        """Degrees (n,), east positive."""
+        return np.asarray(np.degrees(np.arctan2(self.fixed[1], self.fixed[0])))
+
+    @property
+    def latitude(self) -> Floats:
+        """Degrees (n,)."""
+        return np.asarray(np.degrees(np.arctan2(self.fixed[2], np.hypot(self.fixed[0], self.fixed[1]))))
+
+    @property
+    def altitude(self) -> Floats:
+        """km (n,) above the sphere of 1737.4 km."""
+        return np.asarray(np.linalg.norm(self.fixed, axis=0) - RADIUS["moon"])
+
+    def between(self, time: NDArray[np.int64], k: NDArray[np.int64], share: Floats) -> Scene:
+        """At ``time`` (m,) on the straight lines from instants ``k`` (m,) to the next ones, ``share`` (m,) of the way.
+
+        A second apart, that is 20 cm off the orbit at most.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)} | {"time": time}
+        for name, value in values.items():
+            if name not in ("time", "centre"):
+                values[name] = between(value, k, share)
+        return Scene(**values)
+
+
+def between(values: Floats, k: NDArray[np.int64], share: Floats) -> Floats:
+    """``values`` (..., n) on the straight lines from instants ``k`` (m,) to the next, ``share`` (m,) of the way."""
+    before = values[..., k]
+    return np.asarray(before + share * (values[..., k + 1] - before))
 
 
 @dataclass(frozen=True)
@@ -90,18 +118,14 @@ def scene(trajectory: Trajectory, time: ArrayLike) -> Scene:
     times = np.atleast_1d(np.asarray(time, dtype=np.int64))
     seconds = tdb(times)
     r, v = trajectory.at(times)
-    here = _joined(partial(position, trajectory.centre), seconds) + r
-    sun, earth, moon = (_joined(partial(position, body), seconds) - here for body in ("sun", "earth", "moon"))
+    here = position(trajectory.centre, seconds) + r
+    sun, earth, moon = (position(body, seconds) - here for body in ("sun", "earth", "moon"))
     sun_km, earth_km = np.linalg.norm(sun, axis=0), np.linalg.norm(earth, axis=0)
-    sunlight = np.minimum(
-        uncovered(sun, moon, RADIUS["sun"], RADIUS["moon"]), uncovered(sun, earth, RADIUS["sun"], RADIUS["earth"])
-    )
-    longitude = latitude = altitude = np.zeros(len(times))
-    if trajectory.centre == "moon":
-        x, y, z = np.einsum("ijn,jn->in", _joined(moon_rotation, seconds), r)
-        radius = np.linalg.norm(r, axis=0)
-        longitude, latitude = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
-        altitude = radius - RADIUS["moon"]
+    others = {"moon": moon, "earth": earth}
+    if trajectory.centre == "sun":
+        others["mars"] = position("mars", seconds) - here
+    sunlight = np.min([uncovered(sun, body, RADIUS["sun"], RADIUS[name]) for name, body in others.items()], axis=0)
+    fixed = np.einsum("ijn,jn->in", moon_rotation(seconds), r) if trajectory.centre == "moon" else r
     return Scene(
         time=times,
         centre=trajectory.centre,
@@ -112,22 +136,8 @@ def scene(trajectory: Trajectory, time: ArrayLike) -> Scene:
         sun_au=sun_km / AU,
         earth_km=earth_km,
         sunlight=sunlight,
-        longitude=longitude,
-        latitude=latitude,
-        altitude=altitude,
+        fixed=fixed,
     )
-
-
-def _joined(motion: Callable[[Floats], Floats], seconds: Floats) -> Floats:
-    """What ``motion`` gives at ``seconds`` (n,); between whole seconds, where many fall, straight lines: 1 mm off."""
-    first = seconds[0]
-    knots = np.arange(int(seconds[-1] - first) + 2.0)
-    if len(seconds) < 2 * len(knots):
-        return motion(seconds)
-    table = motion(first + knots)
-    k = (seconds - first).astype(int)
-    weight = seconds - first - k
-    return np.asarray(table[..., k] * (1 - weight) + table[..., k + 1] * weight)
 
 
 def uncovered(light: Floats, body: Floats, light_radius: float, body_radius: float) -> Floats:

@@ -38,14 +38,23 @@ class Gravity:
 
     def __call__(self, r: Floats) -> Floats:
         """Acceleration (3,) km/s2 at the body-fixed position ``r`` (3,) km outside the body."""
+        distance, u, values, scale = self._harmonics(r)
+        # grad of r^-(2n+1) H_n(r): the polynomial's own slope, and the fall with distance along u.
+        fall = (2 * self._degrees + 1) @ (scale * values[0])
+        return np.asarray(self.gm / distance**2 * (values[1:] @ scale - fall * u))
+
+    def potential(self, r: Floats) -> float:
+        """U, km2/s2, at the body-fixed position ``r`` (3,) km: positive, and the acceleration is its gradient."""
+        distance, _, values, scale = self._harmonics(r)
+        return float(self.gm / distance * (scale @ values[0]))
+
+    def _harmonics(self, r: Floats) -> tuple[float, Floats, Floats, Floats]:
+        """Distance, unit vector, each degree's harmonics and their slopes there (4, degrees), and (R/r)^n."""
         distance = float(r @ r) ** 0.5
         u = r / distance
         x, y, z = u[:, None] ** self._degrees
         values = (self._matrix @ (x[self._i] * y[self._j] * z[self._k])).reshape(4, -1)
-        scale = (self.radius / distance) ** self._degrees
-        # grad of r^-(2n+1) H_n(r): the polynomial's own slope, and the fall with distance along u.
-        fall = (2 * self._degrees + 1) @ (scale * values[0])
-        return np.asarray(self.gm / distance**2 * (values[1:] @ scale - fall * u))
+        return distance, u, values, (self.radius / distance) ** self._degrees
 
 
 def _polynomials(c: Floats, s: Floats) -> Floats:

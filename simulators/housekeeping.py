@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from simulators.bus import CELLS, SOLAR_CONSTANT, ZERO_C
 from simulators.ephemeris import C
-from simulators.spacecraft import angle
+from simulators.spacecraft import Cadence, angle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,12 +68,10 @@ def thermal(m: Moments) -> Values:
 
 def attitude(m: Moments, mode: int) -> Values:
     """Quaternion and rates; a jitter of some millidegrees shows in both rates and error. ``mode``: the nominal one."""
-    # scipy's rotation takes vectors from body to ICRF; telemetry has the reverse, scalar last and positive.
-    quaternion = Rotation.from_matrix(np.moveaxis(m.axes, -1, 0)).as_quat(canonical=True)
     jitter = [m.drift(f"jitter_{axis}", 0.0008, 3) for axis in "xyz"]
     stalled = sum(_stalled(m[f"friction_{i}"]) for i in range(1, 5))
     return {
-        **{f"attitude_q{i + 1}": quaternion[:, i] for i in range(4)},
+        **{f"attitude_q{i + 1}": m.quaternion[:, i] for i in range(4)},
         **{
             f"rate_{axis}": m.rates[i] + m.drift(f"rate_{axis}", 0.0004, 1.5) + m.noise(f"rate_{axis}", 5e-5)
             for i, axis in enumerate("xyz")
@@ -87,7 +85,7 @@ def attitude(m: Moments, mode: int) -> Values:
 def gyro(m: Moments) -> Values:
     """Four gyros on a pyramid measure three rates: the fourth checks them."""
     axes = np.array([[1, 1, 1, 1], [1, -1, -1, 1], [1, 1, -1, -1]]) / 3**0.5
-    measured = axes.T @ m.rates
+    measured = np.einsum("ij,in->jn", axes, m.rates)
     sensors = [
         measured[i] + 0.0004 * (i + 1) + m.drift(f"gyro_{i}", 0.0003, 0.2) + m.noise(f"gyro_{i}", 2e-4)
         for i in range(4)
@@ -153,8 +151,8 @@ def star_tracker(m: Moments) -> Values:
     boresight = -m.axes[2]
     sun = angle(boresight, m.scene.to_sun)
     blinded = (sun < 30) & (m.scene.sunlight > 0)
-    background = 220 + 3e4 * np.exp(-((sun / 14) ** 2)) * m.scene.sunlight + 25 * m["flare"]
-    stars = np.rint(13 + m.drift("stars", 3.5, 40) - 0.05 * m["flare"])
+    background = 220 + 3e4 * np.exp(-((sun / 14) ** 2)) * m.scene.sunlight + 25 * m["protons"]
+    stars = np.rint(13 + m.drift("stars", 3.5, 40) - 0.05 * m["protons"])
     return {
         "tracker_state": np.where(blinded, 3, 2),
         "tracker_stars": np.where(blinded, 0, np.clip(stars, 2, 25)).astype(int),
@@ -165,19 +163,18 @@ def star_tracker(m: Moments) -> Values:
     }
 
 
-def radio(
-    m: Moments, antenna: Floats, *, rates: Sequence[int], uplink: float, ground_eirp: float, gain: float
-) -> Values:
-    """The transponder. ``antenna`` (3, n): axis of the antenna; ``uplink`` Hz; ``ground_eirp`` dBW; ``gain`` dBi."""
+def radio(m: Moments, axis: Floats, *, rates: Sequence[float], uplink: float, ground_eirp: float) -> Values:
+    """The transponder. ``axis`` (3, n): of the high-gain antenna; ``rates``: frames a second by their codes from 1 on;
+    ``uplink`` Hz; ``ground_eirp`` dBW.
+    """
     on = m["transmitting"] > 0.5
     loss = 20 * np.log10(4 * np.pi * m["range"] * uplink / C)
-    received = (
-        ground_eirp + gain - loss - m["pointing_loss"] + 30 + m.drift("uplink", 0.25, 15) + m.noise("uplink", 0.08)
-    )
+    received = ground_eirp + m["antenna_gain"] - loss + 30 + m.drift("uplink", 0.25, 15) + m.noise("uplink", 0.08)
     oscillator = m["computer_temperature"] + 24
     return {
         "transmitter_on": on,
         "receiver_lock": on,
+        "antenna": m["high_gain"] > 0.5,
         "downlink_rate": np.where(on, 1 + np.searchsorted(rates, m["rate"]), 0),
         "transmit_power": np.where(on, 40.0 - 0.02 * (m["transmitter_temperature"] - 30), 0.0)
         + np.where(on, m.noise("transmit_power", 0.03), 0.0),
@@ -188,7 +185,7 @@ def radio(
         "carrier_offset": np.where(on, -uplink * m["range_rate"] / C + m.noise("carrier", 0.4), 0.0),
         "oscillator_temperature": oscillator + m.drift("oscillator", 0.01, 60),
         "oscillator_offset": 0.4 + 0.004 * (oscillator - 50) + m.elapsed * 1e-7,
-        "antenna_angle": angle(antenna, m.scene.to_earth) + np.abs(m.drift("antenna", 0.02, 8)) + m["mispointing"],
+        "antenna_angle": angle(axis, m.scene.to_earth) + np.abs(m.drift("antenna", 0.02, 8)) + m["mispointing"],
     }
 
 
@@ -225,4 +222,18 @@ def propulsion(m: Moments) -> Values:
         "catalyst_temperature": 118 + 22 * unloading + 310 * firing + m.drift("catalyst", 1.5, 45),
         "chamber_pressure": np.where(firing, 0.95 + m.noise("chamber", 0.006), 0.0),
         "acceleration": thrust + m.noise("accelerometer", 2e-4),
+    }
+
+
+def telemetry(pointing: int) -> dict[str, Cadence]:
+    """The containers above but the transponder's; ``pointing``: the nominal mode."""
+    return {
+        "Power": Cadence(power, 32),
+        "Thermal": Cadence(thermal, 64, 4),
+        "Attitude": Cadence(partial(attitude, mode=pointing), 8),
+        "Wheels": Cadence(wheels, 32, 12),
+        "StarTracker": Cadence(star_tracker, 32, 20),
+        "Propulsion": Cadence(propulsion, 160, 28),
+        "Cells": Cadence(cells, 64, 40),
+        "SunSensors": Cadence(sun_sensors, 32, 4),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,10 +94,11 @@ def _distance(latitude: Floats, longitude: Floats, at_latitude: float, at_longit
 
 def navigation(m: Moments) -> Values:
     """Orbit as propagated on board; the node count goes by the epoch's period."""
+    r, v = m.path()
     return {
-        **{f"position_{axis}": m.scene.r[i] for i, axis in enumerate("xyz")},
-        **{f"velocity_{axis}": m.scene.v[i] for i, axis in enumerate("xyz")},
-        "altitude": m.scene.altitude,
+        **{f"position_{axis}": r[i] for i, axis in enumerate("xyz")},
+        **{f"velocity_{axis}": v[i] for i, axis in enumerate("xyz")},
+        "altitude": np.linalg.norm(r, axis=0) - RADIUS["moon"],
         "latitude": m.scene.latitude,
         "longitude": m.scene.longitude,
         "orbit_number": 2_114 + np.floor(m.elapsed / 7_090).astype(np.int64),
@@ -110,11 +110,11 @@ def neutrons(m: Moments) -> Values:
     solid = _solid_angle(m) / 0.6
     lost = hydrogen(m.scene.latitude, m.scene.longitude)
     rich = kreep(m.scene.latitude, m.scene.longitude)
-    on, flare = m["safe"] == 0, m["flare"]
+    on, protons = m["safe"] == 0, m["protons"]
     return {
-        "neutrons_thermal": on * m.counts("thermal", 310 * solid * (1 - 0.25 * rich) * (1 + 0.5 * lost) + flare),
-        "neutrons_epithermal": on * m.counts("epithermal", 420 * solid * (1 - lost) + 2 * flare),
-        "neutrons_fast": on * m.counts("fast", 150 * solid * (1 - 1.6 * lost) * (1 + 0.2 * rich) + 6 * flare),
+        "neutrons_thermal": on * m.counts("thermal", 310 * solid * (1 - 0.25 * rich) * (1 + 0.5 * lost) + protons),
+        "neutrons_epithermal": on * m.counts("epithermal", 420 * solid * (1 - lost) + 2 * protons),
+        "neutrons_fast": on * m.counts("fast", 150 * solid * (1 - 1.6 * lost) * (1 + 0.2 * rich) + 6 * protons),
         "neutron_high_voltage": on * (1200 + m.drift("neutron_voltage", 0.8, 30)),
         "neutron_mode": np.where(on, 2, 0),
     }
@@ -126,7 +126,7 @@ def gamma(m: Moments) -> Values:
     rich = kreep(m.scene.latitude, m.scene.longitude)
     lost = hydrogen(m.scene.latitude, m.scene.longitude)
     on = m["safe"] == 0
-    total = on * m.counts("gamma", 5_200 * solid * (1 + 0.12 * rich) + 90 * m["flare"])
+    total = on * m.counts("gamma", 5_200 * solid * (1 + 0.12 * rich) + 40 * m["xrays"] + 90 * m["protons"])
     return {
         "gamma_total": total,
         "gamma_potassium": on * m.counts("potassium", 95 * solid * (1 + 1.6 * rich)),
@@ -162,16 +162,17 @@ def radar(m: Moments) -> Values:
 
 
 def plasma(m: Moments) -> Values:
-    """Solar wind by day; behind the Moon the wake: hardly any ions, a negative potential."""
-    lit = np.clip(m.scene.sunlight, 0.01, 1)
+    """Solar wind by day; behind the Moon the wake: hardly any ions, a negative potential. A shock stirs all of it."""
+    lit, shock = np.clip(m.scene.sunlight, 0.01, 1), m["shock"]
     day = lit > 0.5
     return {
-        "ion_density": (6.2 + 0.05 * m["flare"]) * lit * np.exp(m.drift("ions", 0.3, 25)),
-        "ion_speed": 395 + m.drift("ion_speed", 18, 120) + m.noise("ion_speed", 2),
-        "electron_temperature": np.where(day, 11.0, 46.0) * np.exp(m.drift("electrons", 0.12, 10)),
+        "ion_density": 6.2 * lit * np.exp(m.drift("ions", 0.3, 25)) * (1 + 2 * shock),
+        "ion_speed": 395 + m.drift("ion_speed", 18, 120) + m.noise("ion_speed", 2) + 450 * shock,
+        "electron_temperature": np.where(day, 11.0, 46.0) * np.exp(m.drift("electrons", 0.12, 10)) * (1 + 2 * shock),
         "spacecraft_potential": np.where(day, 6.0, -28.0) + m.drift("potential", 2.0, 6),
         **{
-            f"field_{axis}": mean + m.drift(f"field_{axis}", 1.6, 30) + m.noise(f"field_{axis}", 0.08)
+            f"field_{axis}": (mean + m.drift(f"field_{axis}", 1.6, 30)) * (1 + 2.5 * shock)
+            + m.noise(f"field_{axis}", 0.08)
             for axis, mean in (("x", 2.4), ("y", -3.1), ("z", 0.6))
         },
         "dust_impacts": 410 + np.floor(m.elapsed / 97).astype(np.int64),
@@ -220,8 +221,8 @@ BUS = Bus(
     propellant=412.0,
 )  # fmt: skip
 
-RATES = (8, 256)
-"""Frames a second: 57 kbit/s, and 1.8 Mbit/s to empty the recorder."""
+RATES = (1, 8, 256)
+"""Frames a second: 7 kbit/s in safe mode, 57 kbit/s, and 1.8 Mbit/s to empty the recorder."""
 
 LUNA26 = Spacecraft(
     name="luna26",
@@ -231,29 +232,18 @@ LUNA26 = Spacecraft(
     drive=drive,
     bus=BUS,
     telemetry={
-        "Power": Cadence(housekeeping.power, 32),
-        "Thermal": Cadence(housekeeping.thermal, 64, 4),
-        "Attitude": Cadence(partial(housekeeping.attitude, mode=1), 8),
-        "Wheels": Cadence(housekeeping.wheels, 32, 12),
-        "StarTracker": Cadence(housekeeping.star_tracker, 32, 20),
-        # Two wide antennas cover the sky: the better one is taken to look straight at the Earth.
+        **housekeeping.telemetry(pointing=1),
+        "Gyro": Cadence(housekeeping.gyro, 1),
+        # The horn is turned to the Earth by its gimbals, whatever the attitude.
         "Radio": Cadence(
-            lambda m: housekeeping.radio(m, m.scene.to_earth, rates=RATES, uplink=7.19e9, ground_eirp=92.0, gain=-3.0),
-            32,
-            24,
+            lambda m: housekeeping.radio(m, m.scene.to_earth, rates=RATES, uplink=7.19e9, ground_eirp=92.0), 32, 24
         ),
-        "Computer": Cadence(partial(datahandling.computer, version="2.6.1", mode=3, uptime=1_900_000.0), 32, 8),
-        "Propulsion": Cadence(housekeeping.propulsion, 160, 28),
+        **datahandling.telemetry("2.6.1", mode=3, uptime=1_900_000.0),
         "Navigation": Cadence(navigation, 32, 16),
         "Neutrons": Cadence(neutrons, 32, 28),
         "Gamma": Cadence(gamma, 64, 36),
         "Radar": Cadence(radar, 8, 4),
         "Plasma": Cadence(plasma, 16, 12),
-        "Cells": Cadence(housekeeping.cells, 64, 40),
-        "Gyro": Cadence(housekeeping.gyro, 1),
-        "SunSensors": Cadence(housekeeping.sun_sensors, 32, 4),
-        "Memory": Cadence(datahandling.memory, 128, 52),
-        "Events": Cadence(datahandling.events, 256, 60),
         "Imager": Cadence(imager, 64, 56),
     },
     vcid=0,
@@ -261,9 +251,12 @@ LUNA26 = Spacecraft(
     frame_length=892,
     rates=RATES,
     nominal=8,
+    safe=1,
     carrier=8.4256e9,
-    antennas=(Antenna(0.0, 7.0),),  # 40 W, 3 dB lost in the feed, -6 dBi: the edge of two antennas that cover the sky
-    beamwidth=70.0,
+    # 40 W, 3 dB lost in the feed: a horn of 6 dBi, and two wide antennas that cover the sky with -6 dBi at their edge.
+    low=Antenna(7.0, -3.0),
+    high=Antenna(19.0, 9.0, beamwidth=35.0),
+    beyond=0.0,
     required=3.7,  # LDPC 7/8 (CCSDS 130.1-G-3, figure 8-6)
     waterfall=0.15,
     recorder=128 << 20,

@@ -246,7 +246,7 @@ def to_mars(time: NDArray[np.int64], r: Floats, v: Floats) -> tuple[Floats, Floa
     seconds = tdb(time)
     rotation = mars_rotation(float(seconds[0]))  # the pole moves by a millimetre a minute as seen from here
     mars, sun = motion("mars", seconds), motion("sun", seconds)
-    return rotation @ (r - mars[0] + sun[0]), rotation @ (v - mars[1] + sun[1])
+    return tuple(np.einsum("ij,jn->in", rotation, one) for one in (r - mars[0] + sun[0], v - mars[1] + sun[1]))
 
 
 def instant(text: str) -> int:

@@ -1,4 +1,7 @@
-"""What goes between a simulation and its broker: frames, station status and clock out, an operator's faults in."""
+"""What goes between a simulation and its broker: frames, station status and clock out, an operator's faults in.
+
+And how fast: mission time against wall time.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,18 @@ import asyncio
 import json
 import math
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ground.errors import ConfigError
-from ground.link import topics
 from ground.link.mqtt import Client, Outgoing
+from ground.link.topics import telemetry
+from simulators.ephemeris import SECOND
 from simulators.faults import from_table
 from simulators.state import load_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ground.mission import Mission
@@ -24,6 +29,40 @@ if TYPE_CHECKING:
 
 _STATUS_SECONDS = 1.0
 _GRACE_SECONDS = 1.0
+_BEHIND = 2.0
+"""Seconds of wall time that are caught up; after a longer stop (a broker away, a laptop asleep) mission time slips."""
+
+
+class Pace:
+    """Lets mission time run at ``rate`` times wall time from now on; ``math.inf`` never waits."""
+
+    def __init__(self, mission: int, rate: float) -> None:
+        self._rate = rate
+        self._anchor = (mission, time.monotonic())
+
+    async def reach(self, mission: int, stop: asyncio.Event) -> None:
+        """Wait until mission time ``mission`` (ns since 1970 UTC) has come, or ``stop`` is set."""
+        if math.isinf(self._rate):
+            await asyncio.sleep(0)
+            return
+        began, wall = self._anchor
+        wait = wall + (mission - began) / SECOND / self._rate - time.monotonic()
+        if wait < -_BEHIND:
+            self._anchor = (mission, time.monotonic())
+        try:
+            async with asyncio.timeout(max(wait, 0)):
+                await stop.wait()
+        except TimeoutError:
+            pass
+
+
+def outgoing(mission: Mission, run: str, steps: Iterable[Step]) -> Iterator[Outgoing]:
+    """Every message of ``steps`` as it goes to a broker."""
+    topic = cache(telemetry)
+    for step in steps:
+        for one in step.messages:
+            properties = (("ert", str(one.ert)), ("dt", str(one.dt)), ("run", run), ("seq", str(one.seq)))
+            yield Outgoing(topic(mission.name, one.station, one.vcid), one.payload, properties)
 
 
 class Publisher:
@@ -38,20 +77,7 @@ class Publisher:
 
     async def frames(self, steps: list[Step]) -> None:
         """Every message of ``steps``; returns when the broker has them."""
-        await self._send(
-            Outgoing(
-                topics.telemetry(self._mission.name, message.station, message.vcid),
-                message.payload,
-                [
-                    ("ert", str(message.ert)),
-                    ("dt", str(message.dt)),
-                    ("run", self._state.run),
-                    ("seq", str(message.seq)),
-                ],
-            )
-            for step in steps
-            for message in step.messages
-        )
+        await self._send(outgoing(self._mission, self._state.run, steps))
 
     def listening(self, steps: list[Step]) -> list[str]:
         """What has changed about who listens, in words."""
@@ -115,10 +141,10 @@ async def obey(client: Client, live: Simulation, publisher: Publisher, path: Pat
         for packet in delivery.packets:
             try:
                 one = from_table(json.loads(packet.payload), live.state.time)
+                live.inject(one)
             except (ConfigError, ValueError) as error:
                 await publisher.event(live.ground, f"fault refused: {error}", "warning")
                 continue
-            live.inject(one)
             kept = load_state(path)
             if kept is not None:
                 kept.faults = live.state.faults

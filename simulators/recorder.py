@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ground.errors import ConfigError
 from simulators.encoder import PRIMARY_HEADER
+from simulators.sampling import Packets
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from simulators.state import State
 
@@ -22,55 +27,44 @@ class Recorder:
     then written anew is the same, octet for octet.
     """
 
-    def __init__(self, state: State, capacity: int, path: Path | None = None) -> None:
-        self._at = state.recorder
+    def __init__(self, capacity: int, path: Path | None = None) -> None:
         self._capacity = capacity
         self._file: io.BytesIO | io.BufferedRandom = (
             io.BytesIO() if path is None else path.open("r+b" if path.is_file() else "w+b")
         )
 
-    @property
-    def backlog(self) -> int:
-        """Octets that wait for their playback."""
-        return self._at["written"] - self._at["read"]
-
-    def append(self, packets: list[bytes]) -> None:
-        """Store ``packets``; those that don't fit any more are lost."""
-        room = self._capacity - self.backlog
-        kept = []
-        for packet in packets:
-            if len(packet) > room:
-                break
-            room -= len(packet)
-            kept.append(packet)
-        data = b"".join(kept)
+    def append(self, state: State, packets: Packets, first: int, last: int) -> None:
+        """Store packets ``first`` to ``last``, exclusive; those that don't fit any more are lost."""
+        room = int(packets.edges[first]) + self._capacity - state.backlog
+        fitting = int(np.searchsorted(packets.edges[: last + 1], room, side="right")) - 1
+        data = packets.octets(first, max(first, fitting)).tobytes()
+        ring = 2 * self._capacity
         while data:
-            ring = 2 * self._capacity
-            self._file.seek(self._at["written"] % ring)
-            n = self._file.write(data[: ring - self._at["written"] % ring])
-            self._at["written"] += n
+            place = state.recorder["written"] % ring
+            self._file.seek(place)
+            n = self._file.write(data[: ring - place])
+            state.recorder["written"] += n
             data = data[n:]
         self._file.flush()
 
-    def take(self, room: int) -> list[bytes]:
-        """The oldest packets, whole ones of at most ``room`` octets together: they are forgotten here."""
-        data = b""
-        while len(data) < min(room, self.backlog):
-            position = (self._at["read"] + len(data)) % (2 * self._capacity)
-            self._file.seek(position)
-            part = self._file.read(min(min(room, self.backlog) - len(data), 2 * self._capacity - position))
+    def oldest(self, state: State, room: int) -> Packets:
+        """The oldest packets, whole ones of at most ``room`` octets together."""
+        data, ring, size = b"", 2 * self._capacity, min(room, state.backlog)
+        while len(data) < size:
+            place = (state.recorder["read"] + len(data)) % ring
+            self._file.seek(place)
+            part = self._file.read(min(size - len(data), ring - place))
             if not part:
                 raise ConfigError("the recorder's file has been cut; remove it and the state beside it to begin anew")
             data += part
-        packets, at = [], 0
-        while at + PRIMARY_HEADER <= len(data):
-            end = at + int.from_bytes(data[at + 4 : at + 6], "big") + PRIMARY_HEADER + 1
-            if end > len(data):
-                break
-            packets.append(data[at:end])
-            at = end
-        self._at["read"] += at
-        return packets
+        edges, at = [0], 0
+        while at + PRIMARY_HEADER <= size:
+            at += (data[at + 4] << 8 | data[at + 5]) + PRIMARY_HEADER + 1
+            edges.append(at)
+        if at > size:
+            del edges[-1]
+        octets: NDArray[np.uint8] = np.frombuffer(data, np.uint8)
+        return Packets(octets, np.array(edges, np.int64))
 
     def close(self) -> None:
         """Give the file back."""

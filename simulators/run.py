@@ -9,17 +9,18 @@ import math
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from ground.errors import ConfigError
 from ground.link.mqtt import Client, LinkState, parse_broker_url
 from ground.mission import load_mission
-from simulators.clock import Pace
+from simulators.downlink import STEP
 from simulators.ephemeris import SECOND
 from simulators.faults import parse, read_scenario
 from simulators.luna26 import LUNA26
 from simulators.orbit import instant, read_events
-from simulators.publisher import Publisher, obey
-from simulators.simulation import STEP, Simulation, Step
+from simulators.publisher import Pace, Publisher, obey, outgoing
+from simulators.simulation import Simulation, Step
 from simulators.state import State, load_state
 from simulators.tianwen1 import TIANWEN1
 from simulators.vectors import read_vectors, send_vectors
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from ground.link.mqtt import Outgoing
     from ground.mission import Mission
+    from simulators.faults import Fault
 
 SPACECRAFT = {craft.name: craft for craft in (LUNA26, TIANWEN1)}
 _BATCH_SECONDS = 0.1  # of wall time that go out together when mission time runs faster
@@ -76,11 +79,8 @@ async def simulate(
         state = _state(path, mission, vectors, _begin(mission, start, at), seed)
         live = None if vectors else Simulation(mission, SPACECRAFT[mission_name], state, path.with_suffix(".recorder"))
         if live:
-            files.callback(live.recorder.close)
-            for one in [parse(text, state.time) for text in faults] + (
-                read_scenario(scenario, state.time) if scenario else []
-            ):
-                live.inject(one)
+            files.callback(live.close)
+            live.inject(*_asked(faults, scenario, state.time))
         begin = live.ground if live else state.time
         until = (live.clock if live else begin) + round(duration * SECOND) if duration is not None else _FOR_EVER
         source = _live(live, speed, until) if live else _batches(mission, state, vectors, speed)
@@ -111,6 +111,38 @@ async def simulate(
                     await publisher.event(last, text)
                 await publisher.status(last, live)
             await publisher.stopped()
+
+
+def generate(
+    mission_name: str,
+    duration: float,
+    *,
+    start: str | None = None,
+    at: str | None = None,
+    stations: Sequence[str] | None = None,
+    seed: int = 26,
+    faults: Sequence[str] = (),
+    scenario: Path | None = None,
+) -> Iterator[tuple[int, list[Outgoing]]]:
+    """The messages that :func:`simulate` would publish in ``duration`` seconds, without a broker, for recordings, tests
+    and load: minute by minute, with the mission's time on the ground at its end in ns since 1970 UTC.
+
+    For the arguments see there; nothing is kept. ``run`` depends on what was asked for alone, so that the same once
+    more is recognised as received before. Raises :class:`~ground.errors.ConfigError` for what cannot be done.
+    """
+    mission = _mission(mission_name, stations)
+    begin = _begin(mission, start, at) or SPACECRAFT[mission_name].start
+    wrong = _asked(faults, scenario, begin)
+    asked = (mission_name, begin, seed, *mission.stations, *wrong)
+    state = State(mission_name, seed, begin, begin, run=f"{crc32(repr(asked).encode()):08x}")
+    live = Simulation(mission, SPACECRAFT[mission_name], state)
+    live.inject(*wrong)
+    for steps in _live(live, math.inf, live.clock + round(duration * SECOND)):
+        yield steps[-1].time, list(outgoing(mission, state.run, steps))
+
+
+def _asked(faults: Sequence[str], scenario: Path | None, start: int) -> list[Fault]:
+    return [parse(text, start) for text in faults] + (read_scenario(scenario, start) if scenario else [])
 
 
 def _mission(name: str, stations: Sequence[str] | None) -> Mission:

@@ -1,7 +1,8 @@
 """A spacecraft and its stations, step by step of mission time: what it measures, sends, and who hears it.
 
-Steps are half seconds. What is measured in one is multiplexed, filled up with an idle packet, and sent in the next; so
-nothing is under way between two steps but what :class:`~simulators.state.State` and the recorder hold.
+Steps are half seconds. What is measured in one is multiplexed, filled up with an idle packet, and sent in the next.
+Half an hour of them, a chunk, is made at once and depends only on the :class:`~simulators.state.State` at its begin:
+after a restart it is made again, octet for octet, and what was sent of it is left out.
 
 The transmitter is keyed by the pass plan: it is on while some station hears it, and the frame counts run only then. So
 loss of signal shows as silence, not as a gap. Packets go on being made, and their sequence counts with them; a recorder
@@ -10,22 +11,24 @@ keeps them for the next pass. One station records at a time, and keeps the space
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ground.errors import ConfigError
-from simulators.attitude import pointed
-from simulators.contact import Contact, plan
-from simulators.downlink import Downlink
+from simulators.attitude import burning, pointed, quaternions, rates
+from simulators.downlink import STEP, Downlink, Session
 from simulators.ephemeris import SECOND
 from simulators.faults import Faults
 from simulators.geometry import light_time, scene, views
 from simulators.passes import Upcoming
 from simulators.recorder import Recorder
 from simulators.sampling import Sampler
-from simulators.station import IN_VIEW, eb_n0, status
+from simulators.spacecraft import Ticks
+from simulators.station import IN_VIEW, plan, status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,14 +40,13 @@ if TYPE_CHECKING:
     from simulators.geometry import View
     from simulators.spacecraft import Spacecraft
     from simulators.state import State
+    from simulators.station import Contact
 
-STEP = SECOND // 2
-CHUNK = 120
-"""Seconds whose geometry and physics are computed together; a restart redoes at most these."""
+CHUNK = 1800
+"""Seconds that are made at once."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What the ground gets when mission time there is ``time``; ``onboard``: the spacecraft's, ns since 1970 UTC."""
 
     time: int
@@ -54,47 +56,33 @@ class Step:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Two minutes from ``begin`` on.
+    """:data:`CHUNK` seconds in steps. ``views``, ``contact``: at the ticks, (CHUNK + 1,) instants a second apart.
 
-    ``views``, ``contact``, ``light_time`` (s, to the centre of the Earth): at the ticks, (CHUNK + 1,) instants a second
-    apart. ``end_state``: the bus's. ``packets``: by step, (APID, octets) in the order of their times.
+    ``after``: the state at the end, but for the arc of the trajectory.
     """
 
-    begin: int
     views: dict[str, View]
     contact: Contact
-    light_time: Floats
-    end_state: dict[str, Any]
-    packets: list[list[tuple[int, bytes]]]
+    steps: list[Step]
+    after: State
 
 
 class Simulation:
-    """One spacecraft with its stations, from ``state`` on, which it keeps up to date.
+    """One spacecraft with its stations, from ``state`` on, which it keeps up to date. ``memory``: the recorder's file.
 
-    ``state.chunk`` holds the chunk under way: its ``begin``, the ``bus``, ``station`` and recorder's ``backlog`` then,
-    and the ``arc`` of the trajectory. ``memory``: the recorder's file.
+    Raises :class:`~ground.errors.ConfigError` where the mission is not known at that time.
     """
 
     def __init__(self, mission: Mission, craft: Spacecraft, state: State, memory: Path | None = None) -> None:
         self.mission, self.craft, self.state = mission, craft, state
-        if not state.chunk:
-            state.chunk = {
-                "begin": str(state.time),
-                "bus": craft.bus.initial(),
-                "arc": None,
-                "station": None,
-                "backlog": 0,
-            }
-        begin = int(state.chunk["begin"])
-        self.trajectory = craft.trajectory(mission.folder, begin, state.chunk["arc"])
-        if self.trajectory.begin > begin:
+        self.trajectory = craft.trajectory(mission.folder, state.begin, state.arc)
+        if self.trajectory.begin > state.begin:
             raise ConfigError(f"{mission.name} is known only from {_iso(self.trajectory.begin)} on; start later")
-        self.recorder = Recorder(state, craft.recorder, memory if craft.recorder else None)
-        self._downlink = Downlink(mission, craft, state, self.recorder)
-        self._sampler = Sampler(mission, craft, state, self.trajectory)
-        self._faults = Faults(state.faults)
+        self._recorder = Recorder(craft.recorder, memory if craft.recorder else None)
+        self._downlink = Downlink(mission, craft, self._recorder)
+        self._sampler = Sampler(mission, craft)
         self._upcoming = Upcoming(craft, self.trajectory, mission.stations)
-        self._chunk = self._compute(begin, state.chunk)
+        self._chunk = self._compute()
 
     @property
     def clock(self) -> int:
@@ -104,53 +92,46 @@ class Simulation:
     @property
     def ground(self) -> int:
         """Mission time on the ground: when what was sent at :attr:`clock` reaches the Earth."""
-        return self._received(self.clock)
+        return self.clock + round(float(light_time(self.trajectory, self.clock)[0]) * SECOND)
 
     def advance(self, steps: int) -> list[Step]:
         """Make the next ``steps`` steps, fewer where a chunk ends in between."""
         state = self.state
-        end = self._chunk.begin + CHUNK * SECOND
-        if state.time >= end:
-            state.chunk = {
-                "begin": str(end),
-                "bus": self._chunk.end_state,
-                "arc": self.trajectory.saved(end),
-                "station": self._chunk.contact.station[-2],
-                "backlog": self.recorder.backlog,
-            }
-            self._chunk = self._compute(end, state.chunk)
-            end += CHUNK * SECOND
-        result = []
-        for _ in range(min(steps, (end - state.time) // STEP)):
-            packets = self._chunk.packets[(state.time - self._chunk.begin) // STEP]
-            if any(state.time <= one.begin < state.time + STEP for one in self._faults.of("reboot")):
-                state.counts.clear()
-            for apid, _ in packets:
-                state.take(state.counts, apid, 1, 1 << 14)
-            state.time += STEP
-            messages = self._send([octets for _, octets in packets], state.time)
-            result.append(Step(self._received(state.time + STEP), state.time + STEP, messages))
+        if state.time >= self._chunk.after.begin:
+            vars(state).update(vars(self._chunk.after))
+            state.arc = self.trajectory.saved(state.begin)
+            self._chunk = self._compute()
+        first = (state.time - state.begin) // STEP
+        result = self._chunk.steps[first : first + steps]
+        state.time += len(result) * STEP
         return result
 
-    def inject(self, fault: Fault) -> None:
-        """Let ``fault`` happen, not before the next step. It is part of the state from now on."""
-        fault = replace(fault, begin=max(fault.begin, self.state.time))
-        self.state.faults.append(fault.saved())
-        self._faults = Faults(self.state.faults)
-        self._chunk = self._compute(self._chunk.begin, self.state.chunk)
+    def inject(self, *faults: Fault) -> None:
+        """Let ``faults`` happen; what was sent stays, so not before the second after the present one begins.
+
+        They are part of the state from now on. Raises :class:`~ground.errors.ConfigError` where the spacecraft has
+        nothing of a target's name.
+        """
+        # Between two ticks physics is a straight line: a tick that changes would show in the second before it.
+        earliest = -(-self.state.time // SECOND) * SECOND + SECOND if self.state.time > self.state.epoch else 0
+        for one in faults:
+            self._check(one)
+            late = max(earliest - one.begin, 0)
+            self.state.faults.append(replace(one, begin=one.begin + late, end=one.end + late).saved())
+        if faults:
+            self._chunk = self._compute()
 
     def stations(self) -> dict[str, dict[str, Any]]:
         """The payload of ``station/<mission>/<name>`` of each station, now."""
-        k = (self.state.time - self._chunk.begin) // SECOND
-        contact = self._chunk.contact
+        state, contact = self.state, self._chunk.contact
+        k = (state.time - state.begin) // SECOND
+        sent = dict(state.seq)
+        for step in self._chunk.steps[: (state.time - state.begin) // STEP]:
+            for message in step.messages:
+                sent[message.station] = message.seq + len(message.payload) // self.mission.link.length
         result = {}
         for name, station in self.mission.stations.items():
             view, reason = self._chunk.views[name], str(contact.reasons[name][k])
-            strength: float | None = None
-            if name == contact.station[k]:
-                strength = float(contact.strength[k])
-            elif reason == IN_VIEW:
-                strength = float(eb_n0(self.craft, station, view, self.craft.rates[0])[k])
             result[name] = status(
                 self.craft,
                 station,
@@ -158,75 +139,120 @@ class Simulation:
                 k,
                 time=self.ground,
                 reason=reason,
-                strength=strength,
-                sent=self.state.seq.get(name, 0),
-                event=self._upcoming.next(name, self.state.time),
+                strength=float(contact.strength[name][k]) if reason == IN_VIEW else None,
+                sent=sent.get(name, 0),
+                event=self._upcoming.next(name, state.time),
             )
         return result
 
-    def _received(self, time: int) -> int:
-        ticks = np.arange(CHUNK + 1)
-        delay = np.interp((time - self._chunk.begin) / SECOND, ticks, self._chunk.light_time)
-        return time + round(float(delay) * SECOND)
+    def close(self) -> None:
+        """Give the recorder's file back."""
+        self._recorder.close()
 
-    def _compute(self, begin: int, start: dict[str, Any]) -> Chunk:
-        craft, stations = self.craft, self.mission.stations
+    def _check(self, fault: Fault) -> None:
+        if fault.kind == "heater-on":
+            known = [node.name for node in self.craft.bus.nodes if node.heater]
+        elif fault.kind.endswith("-sensor"):
+            known = [f"{name}/{one}" for name in self.craft.telemetry for one in self._sampler.encoders[name].names]
+        else:
+            return
+        if fault.target not in known:
+            shown = known if len(known) < 10 else [*known[:3], "..."]
+            raise ConfigError(f"{fault.kind}: {self.mission.name} has no {fault.target}; it has {', '.join(shown)}")
+
+    def _compute(self) -> Chunk:
+        state, craft, stations = deepcopy(self.state), self.craft, self.mission.stations
+        begin, faults = state.begin, Faults(state.faults)
         # The clock looks a step beyond the last one that is sent.
-        ticks = begin + np.arange(CHUNK + 1) * SECOND
-        effects = self._faults.effects(ticks, [node.name for node in craft.bus.nodes])
-        loss = craft.pointing_loss(effects["mispointing"])
-        seen = views(self.trajectory, stations.values(), ticks)
+        time = begin + np.arange(CHUNK + 1) * SECOND
+        where, seen = scene(self.trajectory, time), views(self.trajectory, stations.values(), time)
+        thrust = 1000 * np.linalg.norm(self.trajectory.thrust(time), axis=0)
+        burn = np.max([burning(time, one) for one in self.trajectory.burns] + [np.zeros(len(time))], axis=0)
+        safe, mispointing = faults.effect("safe", time), faults.effect("mispointing", time)
+        axes = pointed(craft.axes(where), where, safe, self.trajectory.burns)
+        high = craft.high_gain(where.earth_km, (safe > 0) | (burn > 0))
+        loss = np.where(high, craft.high.loss(mispointing), 0.0)
         contact = plan(
             craft,
             stations,
             seen,
-            loss=loss,
-            slowest=effects["safe"] > 0,
-            station=start["station"],
-            backlog=start["backlog"],
+            eirp=np.where(high, craft.high.eirp, craft.low.eirp) - loss,
+            safe=safe > 0,
+            station=state.station,
+            backlog=state.backlog,
             made=self._sampler.octets,
         )
-        where = scene(self.trajectory, ticks)
-        axes = pointed(craft.axes(where), where, effects["safe"], self.trajectory.burns)
-        drive = craft.drive(where, axes, contact.transmitting, effects) | effects
-        drive["acceleration"] = 1000 * np.linalg.norm(self.trajectory.thrust(ticks), axis=0)
-        # The transponder's partner is the station that hears it best, or would.
-        heard = {name: reason == IN_VIEW for name, reason in contact.reasons.items()}
-        best = np.argmax([view.elevation + 1e3 * heard[name] for name, view in seen.items()], axis=0)
-        partner = {
-            name: np.array([getattr(view, name) for view in seen.values()])[best, np.arange(len(ticks))]
-            for name in ("range", "range_rate")
-        }
-        end_state, profile = craft.bus.advance(start["bus"], drive)
-        profile |= drive | partner
-        profile |= {
-            "transmitting": contact.transmitting,
-            "rate": contact.rate.astype(float),
-            "pointing_loss": loss,
-            "backlog": contact.backlog,
-            "recorder_fill": contact.backlog / max(craft.recorder, 1),
-            "propellant_full": np.full(len(ticks), craft.bus.propellant),
-        }
-        packets = self._sampler.packets(begin, CHUNK, STEP, profile, self._faults)
-        return Chunk(begin, seen, contact, light_time(self.trajectory, ticks), end_state, packets)
+        acting = {f"{node.name}_stuck" for node in craft.bus.nodes} | {f"friction_{i}" for i in range(1, 5)}
+        acting |= {"array_health", "cells_lost", "protons"}
+        effects = {name: faults.effect(name, time, where.sun_au) for name in acting} | {"safe": safe}
+        drive = craft.drive(where, axes, contact.transmitting, effects) | effects | {"acceleration": thrust}
+        state.bus, profile = craft.bus.advance(state.bus or craft.bus.initial(), drive)
+        profile |= (
+            {name: drive[name] for name in ("flux", "array_cosine")}
+            | _partner(seen, contact)
+            | {
+                "acceleration": thrust,
+                "burn": burn,
+                "transmitting": contact.transmitting,
+                "rate": contact.rate,
+                "high_gain": high.astype(float),
+                "antenna_gain": np.where(high, craft.high.gain, craft.low.gain) - loss,
+                "backlog": contact.backlog,
+                "recorder_fill": contact.backlog / max(craft.recorder, 1),
+                "sun_au": where.sun_au,
+                "propellant_full": np.full(len(time), craft.bus.propellant),
+            }
+        )
+        ticks = Ticks(
+            state.seed, state.epoch, self.trajectory, faults, where, quaternions(axes), rates(axes, 1.0), profile
+        )
+        packets, times = self._sampler.packets(ticks, CHUNK, state)
+        edges = begin + np.arange(CHUNK * SECOND // STEP + 1) * STEP
+        sessions = self._sessions(begin, contact, seen, faults)
+        messages = self._downlink.send(packets, np.searchsorted(times, edges), sessions, state)
+        state.station = contact.station[-2]
+        state.time = state.begin = begin + CHUNK * SECOND
+        # A step is over on the ground when what the next one sends begins to arrive.
+        over = edges[1:] + STEP
+        heard = over + np.rint(light_time(self.trajectory, over) * SECOND).astype(np.int64)
+        steps = [Step(*one) for one in zip(heard.tolist(), over.tolist(), messages, strict=True)]
+        return Chunk(seen, contact, steps, state)
 
-    def _send(self, packets: list[bytes], time: int) -> list[Message]:
-        """What becomes of ``packets`` in the step from ``time`` on: recorded in silence, else sent."""
-        chunk, contact = self._chunk, self._chunk.contact
-        k = (time - chunk.begin) // SECOND
-        station = self.state.station = contact.station[k]
-        if station is None:
-            if self.craft.recorder:
-                self.recorder.append(packets)
-            return []
-        rate = int(contact.rate[k])
-        slots = time + np.arange(rate * STEP // SECOND) * (SECOND // rate)
-        since = (slots - chunk.begin) / SECOND
-        light = np.interp(since, np.arange(CHUNK + 1), chunk.views[station].light_time)
-        clock = slots
-        if self._faults.all:
-            clock = slots + np.rint(self._faults.effects(slots, ())["clock_offset"]).astype(np.int64)
-        return self._downlink.send(packets, slots, station, light, np.full(len(slots), contact.strength[k]), clock)
+    def _sessions(self, begin: int, contact: Contact, seen: dict[str, View], faults: Faults) -> list[Session]:
+        """The steps in which a station listens. Step i sends from i + 1 half seconds after ``begin`` on."""
+        ticks = begin + np.arange(CHUNK + 1) * SECOND
+        tick = (np.arange(2 * CHUNK) + 1) // 2
+        heard = zip([contact.station[k] for k in tick.tolist()], contact.rate[tick].tolist(), strict=True)
+        sessions, first = [], 0
+        for (station, rate), group in groupby(heard):
+            last = first + len(list(group))
+            if station is not None:
+                dt = round(SECOND / rate)
+                edges = begin + (np.arange(first, last + 1) + 1) * STEP
+                slots = np.arange(-(-int(edges[0]) // dt) * dt, int(edges[-1]), dt)
+                delay = np.interp(slots - begin, ticks - begin, seen[station].light_time)
+                sessions.append(
+                    Session(
+                        first=first,
+                        last=last,
+                        station=station,
+                        dt=dt,
+                        slots=slots,
+                        clock=slots + np.rint(faults.effect("clock_offset", slots)).astype(np.int64),
+                        ert=slots + np.rint(delay * SECOND).astype(np.int64),
+                        strength=contact.strength[station][(slots - begin) // SECOND],
+                        edges=np.searchsorted(slots, edges),
+                    )
+                )
+            first = last
+        return sessions
+
+
+def _partner(seen: dict[str, View], contact: Contact) -> dict[str, Floats]:
+    """Range and range rate of the station that hears the spacecraft best, or would: the transponder's partner."""
+    heard = {name: reason == IN_VIEW for name, reason in contact.reasons.items()}
+    best = np.argmax([view.elevation + 1e3 * heard[name] for name, view in seen.items()], axis=0)
+    return {name: np.choose(best, [getattr(view, name) for view in seen.values()]) for name in ("range", "range_rate")}
 
 
 def _iso(time: int) -> str:

@@ -1,8 +1,9 @@
-"""A ground station: how well it hears, which frames it loses, and what it says about itself."""
+"""The ground stations: how well they hear, which frames they lose, who is transmitted to, what they report."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtr
@@ -10,14 +11,14 @@ from scipy.special import ndtr
 from simulators.ephemeris import C
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from ground.mission import Station
     from simulators.ephemeris import Floats
     from simulators.geometry import View
     from simulators.spacecraft import Spacecraft
-
-    Loss: TypeAlias = Floats | float
 
 IN_VIEW = "in view"
 BELOW = ("below the horizon", "below the elevation mask")
@@ -27,11 +28,13 @@ _BOLTZMANN = -228.6  # dBW/K/Hz
 _EFFICIENCY = 0.6
 _RECEIVER = 24.0  # K, cryogenic amplifier, waveguide and cosmic background
 _ATMOSPHERE = 7.0  # K at the zenith, X band, dry
+_MARGIN = 0.3
+"""dB above :attr:`~simulators.spacecraft.Spacecraft.required` that a faster rate needs: one frame in fifty is lost."""
 _LOSSES = 0.8  # dB: pointing, polarisation, demodulation
 
 
-def c_n0(craft: Spacecraft, station: Station, distance: Floats, elevation: Floats) -> Floats:
-    """Carrier over noise density, dB Hz (n,), at ``distance`` km and ``elevation`` degrees.
+def c_n0(craft: Spacecraft, station: Station, distance: Floats, elevation: Floats, eirp: Floats) -> Floats:
+    """Carrier over noise density, dB Hz (n,), at ``distance`` km and ``elevation`` degrees with ``eirp`` dBW.
 
     The link equation (CCSDS 401.0-B-32 annex; Wertz 1999, 13.3): dish gain 0.6 (pi D / lambda)^2, free-space loss, and
     a noise temperature that rises with the path through the air.
@@ -40,13 +43,19 @@ def c_n0(craft: Spacecraft, station: Station, distance: Floats, elevation: Float
     gain = 10 * np.log10(_EFFICIENCY * (np.pi * station.dish / wavelength) ** 2)
     loss = 20 * np.log10(4 * np.pi * distance * 1000 / wavelength)
     noise = _RECEIVER + _ATMOSPHERE / np.sin(np.radians(np.maximum(elevation, 3.0)))
-    return np.asarray(craft.eirp(distance) - loss - _LOSSES + gain - 10 * np.log10(noise) - _BOLTZMANN)
+    return np.asarray(eirp - loss - _LOSSES + gain - 10 * np.log10(noise) - _BOLTZMANN)
 
 
-def eb_n0(craft: Spacecraft, station: Station, view: View, rate: NDArray[np.int64] | int, loss: Loss = 0.0) -> Floats:
-    """Energy per information bit over noise density, dB (n,), at ``rate`` frames a second with ``loss`` dB more."""
+def eb_n0(
+    craft: Spacecraft, station: Station, view: View, rate: NDArray[Any] | float, eirp: Floats | None = None
+) -> Floats:
+    """Energy per information bit over noise density, dB (n,), at ``rate`` frames a second.
+
+    ``eirp``: dBW (n,) towards the station, that of a well-pointed spacecraft unless given.
+    """
     bits = rate * 8 * craft.frame_length
-    return np.asarray(c_n0(craft, station, view.range, view.elevation) - loss - 10 * np.log10(bits))
+    power = craft.eirp(view.range) if eirp is None else eirp
+    return np.asarray(c_n0(craft, station, view.range, view.elevation, power) - 10 * np.log10(bits))
 
 
 def frame_errors(craft: Spacecraft, strength: Floats) -> Floats:
@@ -57,15 +66,92 @@ def frame_errors(craft: Spacecraft, strength: Floats) -> Floats:
     return np.asarray(ndtr((craft.required - strength) / craft.waterfall))
 
 
-def reasons(craft: Spacecraft, station: Station, view: View, loss: Loss = 0.0) -> NDArray[np.str_]:
-    """In words (n,) why the station does not hear the spacecraft at its slowest rate, or :data:`IN_VIEW`."""
-    weak = eb_n0(craft, station, view, craft.rates[0], loss) < craft.required
+def reasons(craft: Spacecraft, station: Station, view: View, eirp: Floats | None = None) -> NDArray[np.str_]:
+    """In words (n,) why the station does not hear the spacecraft at its slowest rate, or :data:`IN_VIEW`.
+
+    ``eirp``: see :func:`eb_n0`.
+    """
+    weak = eb_n0(craft, station, view, craft.rates[0], eirp) < craft.required
     result = np.where(weak, WEAK, IN_VIEW).astype("U30")
     for title, hidden in view.behind.items():
         result[hidden] = f"occulted by {title}"
     result[~view.above] = BELOW[1]
     result[view.elevation < 0] = BELOW[0]
     return result
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Second by second, (n,) each: the ``station`` that is transmitted to (None: silence), the ``rate`` in frames a
+    second (0: silence), and the ``backlog`` of the recorder in octets.
+
+    ``strength``: Eb/N0 in dB at each station at that rate, or in silence at the nominal one. ``reasons``: why each
+    station does not hear the spacecraft, in words.
+    """
+
+    station: list[str | None]
+    rate: Floats
+    strength: dict[str, Floats]
+    backlog: Floats
+    reasons: dict[str, NDArray[np.str_]]
+
+    @property
+    def transmitting(self) -> Floats:
+        """1 where the transmitter is on, 0 elsewhere."""
+        return np.asarray((self.rate > 0).astype(np.float64))
+
+
+def plan(
+    craft: Spacecraft,
+    stations: Mapping[str, Station],
+    seen: Mapping[str, View],
+    *,
+    eirp: Floats,
+    safe: NDArray[np.bool_],
+    station: str | None,
+    backlog: int,
+    made: float,
+) -> Contact:
+    """The contact plan along the views ``seen``, (n,) a second apart, with ``eirp`` dBW (n,) towards the Earth.
+
+    ``safe``: where the rate is kept down. ``station``: who listened before, and keeps the spacecraft until it loses it.
+    ``backlog``: octets recorded so far, to which ``made`` octets come each second of silence.
+    """
+    n, names = len(eirp), list(seen)
+    words = {name: reasons(craft, stations[name], view, eirp) for name, view in seen.items()}
+    heard = {name: (words[name] == IN_VIEW).tolist() for name in names}
+    height = np.array([np.where(words[name] == IN_VIEW, seen[name].elevation, -np.inf) for name in names])
+    highest = [names[i] if any_ else None for i, any_ in zip(height.argmax(0), np.isfinite(height).any(0), strict=True)]
+    limit = np.where(safe, craft.safe, craft.nominal)
+    strengths, usual, fastest = {}, {}, {}
+    for name, view in seen.items():
+        table = np.array([eb_n0(craft, stations[name], view, rate, eirp) for rate in craft.rates])
+        closing = table >= craft.required + _MARGIN
+        number = np.arange(len(craft.rates))[:, None]
+        allowed = np.array(craft.rates)[:, None] <= limit
+        usual[name] = (number * (closing & allowed)).max(axis=0).tolist()
+        # Faster than the telemetry needs is for the recorder alone.
+        fastest[name] = (number * (closing & (allowed | ~safe))).max(axis=0).tolist()
+        strengths[name] = table
+    chosen: list[str | None] = []
+    level, waiting = np.zeros(n, dtype=np.int64), np.empty(n)
+    emptied = [max(rate - craft.nominal, 0) * craft.frame_length for rate in craft.rates]
+    left = float(backlog)
+    for k in range(n):
+        if station is None or not heard[station][k]:
+            station = highest[k]
+        chosen.append(station)
+        waiting[k] = left
+        if station is None:
+            left = min(left + made, craft.recorder)
+        else:
+            level[k] = best = (fastest if left > 0 else usual)[station][k]
+            left = max(left - emptied[best], 0.0)
+    on = np.array([one is not None for one in chosen])
+    rate = np.where(on, np.array(craft.rates)[level], 0.0)
+    shown = np.where(on, level, craft.rates.index(craft.nominal))
+    strength = {name: strengths[name][shown, np.arange(n)] for name in names}
+    return Contact(chosen, rate, strength, waiting, words)
 
 
 def status(

@@ -4,7 +4,6 @@ packet are the real ones; budget and other packets are invented.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from simulators import datahandling, housekeeping
 from simulators.bus import SOLAR_CONSTANT, Bus, Node
 from simulators.dynamics import PointMasses
+from simulators.ephemeris import AU
 from simulators.orbit import Trajectory, instant, read_events, to_mars
 from simulators.spacecraft import Antenna, Cadence, Spacecraft, unit
 
@@ -66,7 +66,7 @@ def drive(scene: Scene, body: Floats, transmitting: Floats, effects: Profile) ->
 
 def navigation(m: Moments) -> Values:
     """The state vector of APID 1287: Sun-centred, ICRF; near Mars Mars-centred, in Mars's mean equator of date."""
-    r, v = m.scene.r, m.scene.v
+    r, v = m.path()
     mars_r, mars_v = to_mars(m.time, r, v)
     near = np.linalg.norm(mars_r, axis=0) < SPHERE_OF_INFLUENCE
     return {
@@ -79,21 +79,28 @@ def navigation(m: Moments) -> Values:
 
 
 def _wind(m: Moments) -> Floats:
-    """Speed of the solar wind (n,), km/s: streams that take hours to pass, and turbulence."""
-    return 405 + m.drift("stream", 55, 28_800) + m.drift("wind", 9, 180) + m.drift("gusts", 3, 6)
+    """Speed of the solar wind (n,), km/s: streams that take hours to pass, turbulence, what drives a shock."""
+    return 405 + m.drift("stream", 55, 28_800) + m.drift("wind", 9, 180) + m.drift("gusts", 3, 6) + 450 * m["shock"]
 
 
 def magnetometer(m: Moments) -> Values:
-    """Parker's spiral at this distance, its sector, and turbulence on three time scales (Parker 1958)."""
-    radial = 3.4 / m.scene.sun_au**2 * np.sign(m.drift("sector", 1, 90_000) + 0.4)
-    spiral = 2.7e-6 * m.scene.sun_au * 1.495_978_707e8 / _wind(m)  # solar rotation over radial speed
+    """Parker's spiral at this distance, its sector, and turbulence on three time scales (Parker 1958).
+
+    Behind a shock the field is some three times as strong and wilder: numbers are invented.
+    """
+    au, shock = m["sun_au"], 1 + 2.5 * m["shock"]
+    radial = 3.4 / au**2 * np.sign(m.drift("sector", 1, 90_000) + 0.4)
+    spiral = 2.7e-6 * au * AU / _wind(m)  # solar rotation over radial speed
     mean = {"r": radial, "t": -radial * spiral, "n": 0 * radial}
     return {
         **{
-            f"field_{axis}": value
-            + m.drift(f"field_{axis}_slow", 1.3, 300)
-            + m.drift(f"field_{axis}_waves", 0.7, 9)
-            + m.drift(f"field_{axis}_fast", 0.25, 0.6)
+            f"field_{axis}": shock
+            * (
+                value
+                + m.drift(f"field_{axis}_slow", 1.3, 300)
+                + m.drift(f"field_{axis}_waves", 0.7, 9)
+                + m.drift(f"field_{axis}_fast", 0.25, 0.6)
+            )
             + m.noise(f"field_{axis}", 0.02)
             for axis, value in mean.items()
         },
@@ -103,14 +110,14 @@ def magnetometer(m: Moments) -> Values:
 
 
 def particles(m: Moments) -> Values:
-    """Protons and helium: dense where the wind is slow, hot where it is fast."""
-    speed, on = _wind(m), m["safe"] == 0
-    density = 6.0 / m.scene.sun_au**2 * (405 / speed) ** 2 * np.exp(m.drift("density", 0.3, 240))
+    """Protons and helium: dense where the wind is slow, hot where it is fast; a shock compresses and heats them."""
+    speed, on, shock = _wind(m), m["safe"] == 0, m["shock"]
+    density = 6.0 / m["sun_au"] ** 2 * (405 / speed) ** 2 * np.exp(m.drift("density", 0.3, 240)) * (1 + 8 * shock)
     return {
         "proton_density": on * density,
-        "proton_speed": speed + m.noise("speed", 1.0),
-        "proton_temperature": 8.0 * (speed / 405) ** 2 * np.exp(m.drift("heat", 0.2, 60)),
-        "alpha_ratio": 0.04 * np.exp(m.drift("alphas", 0.25, 600)),
+        "proton_speed": on * (speed + m.noise("speed", 1.0)),
+        "proton_temperature": on * 8.0 * (speed / 405) ** 2 * np.exp(m.drift("heat", 0.2, 60)) * (1 + 2 * shock),
+        "alpha_ratio": on * 0.04 * np.exp(m.drift("alphas", 0.25, 600)) * (1 + 2 * shock),
         "ion_counts": on * m.counts("ions", density * speed * 9),
         "ion_high_voltage": on * (2350 + m.drift("ion_voltage", 1.5, 20)),
         "ion_mode": np.where(on, 2, 0),
@@ -118,15 +125,15 @@ def particles(m: Moments) -> Values:
 
 
 def energetic(m: Moments) -> Values:
-    """Four-second counts: the galactic background and small solar events."""
+    """Four-second counts: the galactic background, small solar events, and a flare's particles, the fast ones first."""
     on = m["safe"] == 0
-    event = np.exp(1.1 * m.drift("event", 1, 21_600)) + m["flare"]
+    event = np.exp(1.1 * m.drift("event", 1, 21_600))
     return {
-        "electrons_100kev": on * m.counts("electrons", 46 * event),
-        "protons_2mev": on * m.counts("protons", 30 * event**1.2),
-        "protons_30mev": on * m.counts("hard protons", 14 + 2 * event),
-        "heavy_ions": on * m.counts("heavy", 5 + 0.5 * event),
-        "dose_rate": on * (8.5 + 1.5 * event + m.noise("dose", 0.2)),
+        "electrons_100kev": on * m.counts("electrons", 46 * (event + m["electrons"])),
+        "protons_2mev": on * m.counts("protons", 30 * (event**1.2 + m["slow_protons"])),
+        "protons_30mev": on * m.counts("hard protons", 14 + 2 * event + 16 * m["protons"]),
+        "heavy_ions": on * m.counts("heavy", 5 + 0.5 * event + 5 * m["slow_protons"]),
+        "dose_rate": on * (8.5 + 1.5 * event + 10 * m["protons"] + m.noise("dose", 0.2)),
         "energetic_mode": np.where(on, 2, 0),
     }
 
@@ -154,8 +161,9 @@ BUS = Bus(
     propellant=2_380.0,
 )  # fmt: skip
 
-RATES = (4, 8)
-"""Frames a second: 16,384 bit/s, as 220 octets, 32 of Reed-Solomon parity and the sync marker are 256, or half."""
+RATES = (0.125, 1, 4, 8)
+"""Frames a second: 16,384 bit/s, as 220 octets, 32 of Reed-Solomon parity and the sync marker are 256, or half; an
+eighth and 1/64 for what the low-gain antenna carries."""
 
 TIANWEN1 = Spacecraft(
     name="tianwen1",
@@ -165,39 +173,27 @@ TIANWEN1 = Spacecraft(
     drive=drive,
     bus=BUS,
     telemetry={
-        "Power": Cadence(housekeeping.power, 32),
-        "Thermal": Cadence(housekeeping.thermal, 64, 4),
-        "Attitude": Cadence(partial(housekeeping.attitude, mode=1), 8),
-        "Wheels": Cadence(housekeeping.wheels, 32, 12),
-        "StarTracker": Cadence(housekeeping.star_tracker, 32, 20),
+        **housekeeping.telemetry(pointing=1),
+        "Gyro": Cadence(housekeeping.gyro, 16, 8),
         "Radio": Cadence(
-            lambda m: housekeeping.radio(m, m.axes[0], rates=RATES, uplink=7.174e9, ground_eirp=98.0, gain=12.0),
-            32,
-            24,
+            lambda m: housekeeping.radio(m, m.axes[0], rates=RATES, uplink=7.174e9, ground_eirp=98.0), 32, 24
         ),
+        **datahandling.telemetry("1.4.0", mode=2, uptime=836_445.0),
         STATE_VECTOR: Cadence(navigation, 64, 16),
-        "Computer": Cadence(partial(datahandling.computer, version="1.4.0", mode=2, uptime=836_445.0), 32, 8),
-        "Propulsion": Cadence(housekeeping.propulsion, 160, 28),
         "Magnetometer": Cadence(magnetometer, 1),
         "Particles": Cadence(particles, 32, 28),
         "Energetic": Cadence(energetic, 128, 48),
-        "Cells": Cadence(housekeeping.cells, 64, 40),
-        "Gyro": Cadence(housekeeping.gyro, 16, 8),
-        "SunSensors": Cadence(housekeeping.sun_sensors, 32, 4),
-        "Memory": Cadence(datahandling.memory, 128, 52),
-        "Events": Cadence(datahandling.events, 256, 60),
     },
     vcid=1,
     idle_vcid=3,
     frame_length=220,
     rates=RATES,
     nominal=8,
+    safe=1,
     carrier=8.431e9,
-    antennas=(
-        Antenna(0.0, 17.0),
-        Antenna(1.5e6, 41.0),
-    ),  # low gain near the Earth, then the dish
-    beamwidth=1.2,
+    low=Antenna(17.0, 4.0),
+    high=Antenna(41.0, 28.0, beamwidth=1.2),
+    beyond=1.5e6,
     required=2.3,  # Reed-Solomon (255,223) and convolutional 1/2 (CCSDS 130.1-G-3, figure 6-5)
     waterfall=0.15,
     insert_tail=b"\x4a\xaa",

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ground.errors import ConfigError
+from ground.mission import load_mission
 from simulators.downlink import Message
 from simulators.encoder import encoders
 from simulators.framing import Framer
-from simulators.orbit import code_time
+from simulators.orbit import Event, Trajectory, code_time, from_mars, read_events
+from simulators.sampling import Packets
 from simulators.simulation import Step
-from simulators.tianwen1 import STATE_VECTOR, TIANWEN1
+from simulators.tianwen1 import DYNAMICS, STATE_VECTOR, TIANWEN1
 
+_MARS_CENTRED = 1e7
+"""km: a vector that is shorter refers to Mars."""
 _LAST_CODE = 1 << 46  # the year 2238: int64 nanoseconds end in 2262, long before the 48 bits do
 
 if TYPE_CHECKING:
@@ -56,6 +60,25 @@ def read_vectors(path: Path) -> tuple[NDArray[np.int64], Floats]:
     return np.array(times, dtype=np.int64), np.array(vectors)
 
 
+def missed(path: Path) -> tuple[NDArray[np.int64], Floats]:
+    """How far the path that is integrated from the first vector of the file at ``path`` is from each of them.
+
+    Times (n,) ns since 1970 UTC, and position errors (3, n) in km, integrated less transmitted, ICRF. The path is
+    :data:`simulators.tianwen1.DYNAMICS` with the mission's burns. Vectors may be Sun-centred (ICRF) or Mars-centred (in
+    Mars's mean equator of date): their size tells. Raises :class:`~ground.errors.ConfigError` as :func:`read_vectors`.
+    """
+    times, vectors = read_vectors(path)
+    around_sun = np.array(
+        [
+            from_mars(int(time), vector) if np.linalg.norm(vector[:3]) < _MARS_CENTRED else vector
+            for time, vector in zip(times, vectors, strict=True)
+        ]
+    )
+    burns = [one for one in read_events(load_mission(TIANWEN1.name).folder / "trajectory.toml") if one.delta_v]
+    first = Event(int(times[0]), vector=tuple(map(float, around_sun[0])))
+    return times, Trajectory(DYNAMICS, [first, *burns]).at(times)[0] - around_sun[:, :3].T
+
+
 def send_vectors(mission: Mission, state: State, path: Path, station: str) -> Iterator[Step]:
     """A step for each vector of the file at ``path`` later than ``state.time``: one packet in its own frame.
 
@@ -70,12 +93,16 @@ def send_vectors(mission: Mission, state: State, path: Path, station: str) -> It
         time = times[k : k + 1]
         numbers = {name: vectors[k, i : i + 1] for i, name in enumerate(encoder.names[-6:])}
         values: dict[str, ArrayLike] = {"reserved_1": bytes(6), "vector_time": time, "reserved_2": bytes(48), **numbers}
-        packet = encoder.encode(values, time, state.take(state.counts, encoder.apid, 1, 1 << 14)).tobytes()
-        n = framer.count([packet])
+        count = state.take(state.counts, encoder.apid, 1, 1 << 14)
+        octets = encoder.encode(values, time, count).ravel()
+        packet = Packets(octets, np.array([0, len(octets)]))
+        idle = state.idle.get(TIANWEN1.vcid, 0)
+        zones, pointer, filling = framer.filled(packet, np.array([0, 1]), idle)
+        state.take(state.idle, TIANWEN1.vcid, filling, 1 << 14)
+        n = len(zones)
         slots = time[0] + 4 * dt + np.arange(n) * dt
         vcfc = state.take(state.vcfc, TIANWEN1.vcid, n, 1 << 24)
-        idle = state.take(state.counts, 2047, 1, 1 << 14)
-        frames = framer.packet_frames(TIANWEN1.vcid, vcfc, [packet], idle, slots)
+        frames = framer.frames(TIANWEN1.vcid, vcfc, slots, zones, pointer)
         seq = state.take(state.seq, station, n)
         state.time = int(time[0])
         message = Message(station, TIANWEN1.vcid, frames.tobytes(), int(slots[0]), dt, seq)

@@ -16,7 +16,9 @@ def drive(hours: float = HOURS, **changes: float) -> Profile:
     n = round(hours * 3600)
     values = dict.fromkeys(("planet", "torque_x", "torque_y", "torque_z"), 0.0)
     values |= {"flux": SOLAR_CONSTANT, "array_cosine": 1.0}
-    values |= {"avionics": 180.0, "attitude": 60.0, "radio": 150.0, "payload": 150.0} | changes
+    values |= {"avionics": 180.0, "attitude": 60.0, "radio": 150.0, "payload": 150.0}
+    values |= {"array_health": 1.0, "cells_lost": 0.0, "protons": 0.0, "acceleration": 0.0}
+    values |= {f"{node.name}_stuck": 0.0 for node in BUS.nodes} | changes
     result = {name: np.full(n, value) for name, value in values.items()}
     result["flux"][n // 3 : 2 * n // 3] = 0
     return result
@@ -58,6 +60,27 @@ def test_a_lone_node_settles_where_heat_in_is_heat_out() -> None:
     expected = (0.5 * SOLAR_CONSTANT / STEFAN_BOLTZMANN) ** 0.25 - ZERO_C
     assert profile["body_temperature"][-1] == pytest.approx(expected, abs=0.01)
     assert profile["array_temperature"][-1] == pytest.approx(expected, abs=0.01)
+
+
+def test_every_temperature_obeys_its_nodes_heat_balance() -> None:
+    light = drive(1, planet=300.0)
+    _, profile = BUS.advance(BUS.initial(), light)
+    body = profile["body_temperature"]
+    conducted = np.zeros(len(body))
+    gained = {}
+    for node in BUS.nodes:
+        now = profile[f"{node.name}_temperature"]
+        heat = node.absorbing * light["flux"] + node.facing * light["planet"] + node.share * light.get(node.load, 0)
+        heat += node.heater * profile[f"{node.name}_heater"]
+        heat -= node.emitting * STEFAN_BOLTZMANN * (now + ZERO_C) ** 4
+        heat += node.coupling * (body - now)
+        heat -= profile["array_power"] * (node.name == "array")
+        conducted += node.coupling * (body - now)
+        gained[node] = heat
+    gained[BUS.nodes[0]] -= conducted
+    for node, heat in gained.items():
+        change = np.diff(profile[f"{node.name}_temperature"]) * node.capacity
+        np.testing.assert_allclose(change, heat[:-1], atol=1e-6, err_msg=node.name)
 
 
 def test_conduction_moves_heat_and_makes_none() -> None:

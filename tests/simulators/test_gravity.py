@@ -61,6 +61,7 @@ def test_attraction_is_the_slope_of_the_potential(degree: int, r: tuple[float, f
         for axis in np.eye(3)
     ]
     np.testing.assert_allclose(lunar(degree, degree)(place), slope, atol=1e-12)
+    assert lunar(degree, degree).potential(place) == pytest.approx(potential(place, degree), rel=1e-13)
     sphere = -lunar().gm * place / np.linalg.norm(place) ** 3
     assert np.linalg.norm(np.array(slope) - sphere) > 1e-8, "the field is not a point's"
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +10,20 @@ from ground.mission import load_mission
 from simulators import luna26, tianwen1
 from simulators.dynamics import HOUR, PointMasses
 from simulators.ephemeris import GM, RADIUS, SECOND, motion, tdb
+from simulators.geometry import scene
+from simulators.gravity import lunar
+from simulators.luna26 import LUNA26
 from simulators.orbit import Event, Trajectory, from_mars, instant, read_events, read_waypoints, waypoints
-from simulators.vectors import read_vectors
+from simulators.tianwen1 import TIANWEN1
+from simulators.vectors import missed, read_vectors
 from tests.real_data import ROOT, requires_real_data
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from simulators.dynamics import Field
     from simulators.ephemeris import Floats
+    from simulators.spacecraft import Spacecraft
 
 LUNA, TIANWEN = load_mission("luna26").folder, load_mission("tianwen1").folder
 AUGUST = ROOT / "tianwen1" / "state_vectors_20200801.txt"
@@ -73,6 +80,16 @@ def test_the_mars_centred_file_is_met_around_either_centre(centred: str) -> None
     assert metres[0] < 1e-3
     assert metres[times <= times[0] + 1600 * SECOND].max() < 10
     assert metres.max() < 50  # after 6,336 s
+
+
+@requires_real_data
+@pytest.mark.parametrize("file", [AUGUST, FEBRUARY], ids=["august", "february"])
+def test_any_file_of_vectors_can_be_followed(file: Path) -> None:
+    times, error = missed(file)
+    metres = 1000 * np.linalg.norm(error, axis=0)
+    assert metres[0] < 1e-3
+    assert metres[times <= times[0] + 1600 * SECOND].max() < 10
+    assert metres.max() < 1000, "across the burn of August"
 
 
 @requires_real_data
@@ -150,6 +167,50 @@ def test_a_lone_body_follows_kepler_and_keeps_its_energy() -> None:
     r, v = path.at(begin + np.arange(0, 2 * 86_400, 3_600) * SECOND)
     energy = np.sum(v**2, axis=0) / 2 - GM["moon"] / np.linalg.norm(r, axis=0)
     assert np.abs(energy / energy[0] - 1).max() < 1e-10
+
+
+@dataclass(frozen=True)
+class Still:
+    """The Moon's field on a Moon that doesn't turn, where energy is conserved."""
+
+    tolerance: float = luna26.DYNAMICS.tolerance
+    centre: str = "moon"
+    arc: int = 6 * HOUR
+
+    def field(self, begin: float, end: float) -> Field:
+        gravity = lunar()
+        return lambda seconds, r: gravity(r)
+
+
+def test_energy_is_kept_in_the_uneven_field() -> None:
+    circle = Event(0, vector=(1_807.0, 0, 0, 0, 0, (GM["moon"] / 1_807.0) ** 0.5))
+    r, v = Trajectory(Still(), [circle]).at(np.arange(0, 25, 6) * HOUR)
+    energy = np.sum(v**2, axis=0) / 2 - [lunar().potential(one) for one in r.T]
+    assert np.abs(energy / energy[0] - 1).max() < 1e-10
+    assert np.ptp(np.sum(v**2, axis=0) / 2 / energy) > 1e-3, "while its parts change"
+
+
+@pytest.mark.parametrize(("craft", "metres"), [(LUNA26, 1.0), (TIANWEN1, 0.1)], ids=["luna26", "tianwen1"])
+def test_smaller_steps_lead_to_the_same_place(craft: Spacecraft, metres: float) -> None:
+    ends = []
+    for factor in (1e4, 1, 0.3):
+        path = craft.trajectory(load_mission(craft.name).folder, craft.start, None)
+        path.dynamics = replace(path.dynamics, tolerance=path.dynamics.tolerance * factor)  # type: ignore[type-var]
+        ends.append(path.at(craft.start + 12 * HOUR)[0][:, 0])
+    coarse, fine = (1000 * float(np.linalg.norm(one - ends[-1])) for one in ends[:2])
+    assert fine < metres
+    assert fine < max(coarse, 1e-3), "a float64 resolves no less so far from the Sun"
+
+
+@pytest.mark.parametrize(
+    ("event", "million_km"),
+    [("tcm1", 3.0), ("tcm2", 19.0), ("dsm", 29.4), ("tcm3", 44.0), ("tcm4", 184.0), ("insertion", 192.0)],
+)
+def test_distances_are_those_that_were_announced(event: str, million_km: float) -> None:
+    """By the China National Space Administration on the days of the burns, rounded as it did."""
+    time = next(one.time for one in read_events(TIANWEN / "trajectory.toml") if one.name == event)
+    where = scene(tianwen1.trajectory(TIANWEN, time, None), time)
+    assert where.earth_km[0] / 1e6 == pytest.approx(million_km, rel=0.02)
 
 
 def test_luna_stays_in_its_box_and_over_the_poles() -> None:
