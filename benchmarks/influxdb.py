@@ -1,13 +1,15 @@
 """How fast telemetry goes into a real InfluxDB: the server alone, and through the store.
 
-    python -m benchmarks.influxdb [--rows N] [--parameters N]
+    python -m benchmarks.influxdb [--rows N] [--parameters N] [--step-ms N]
 
-Three numbers from one run on one server, in samples (values of parameters) per second:
+From one run on one server, in samples (values of parameters) per second:
 
 * the raw write ceiling: lines encoded beforehand, two requests in flight;
 * end to end: ``InfluxdbStore.append`` from Arrow batches to the confirmed checkpoint;
 * the CPU time that this process spends per stored sample, of one core. The server's own CPU is not in it, but takes
-  its part of the machine.
+  its part of the machine;
+* what roll-ups add to that, made in two ways: of rows as they come, and of rows that are read again (as late ones
+  are). How many they are for so many rows follows from the step between the rows.
 """
 
 from __future__ import annotations
@@ -37,19 +39,18 @@ APPEND = 20_000
 """Rows of an append, as the pipeline makes them under load."""
 
 START = 1_830_297_600 * 10**9
-STEP = 1_000_000
 
 
-def batches(rows: int, parameters: int) -> list[pa.RecordBatch]:
-    """Rows of float32 parameters, 1 ms apart."""
+def batches(rows: int, parameters: int, step: int) -> list[pa.RecordBatch]:
+    """Rows of float32 parameters, ``step`` ns apart."""
     random = np.random.default_rng(26)
     made = []
     for first in range(0, rows, APPEND):
         n = min(APPEND, rows - first)
         number = np.arange(first, first + n)
         columns: dict[str, pa.Array[Any]] = {
-            "time": pa.array(START + number * STEP).cast(TIME),
-            "ert": pa.array(START + number * STEP + 10**9).cast(TIME),
+            "time": pa.array(START + number * step).cast(TIME),
+            "ert": pa.array(START + number * step + 10**9).cast(TIME),
             "seq": pa.array((number % 16384).astype(np.uint16)),
         }
         for name in range(parameters):
@@ -78,15 +79,31 @@ async def ceiling(server: Influxdb, work: list[pa.RecordBatch]) -> float:
     return seconds
 
 
-async def through_the_store(server: Influxdb, work: list[pa.RecordBatch]) -> tuple[float, float]:
-    """Seconds, and seconds of CPU of this process."""
-    store = await InfluxdbStore.open(f"influxdb://{server.netloc}/{server.org}/first", server.token)
+async def through_the_store(
+    server: Influxdb, work: list[pa.RecordBatch], container: str, *, rollups: bool
+) -> tuple[float, float]:
+    """Seconds, and seconds of CPU of this process; until the roll-ups are made, too, where they are."""
+    address = f"influxdb://{server.netloc}/{server.org}/first"
+    store = await InfluxdbStore.open(address, server.token, rollups=rollups)
     begun, cpu = time.perf_counter(), time.process_time()
     for position, batch in enumerate(work, 1):
-        await store.append([Rows("bench", "Store", batch)], Checkpoint(position, b""))
+        await store.append([Rows("bench", container, batch)], Checkpoint(position, b""))
+    if rollups:
+        await store.roll_up()
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     counts = await store.counts()
-    assert counts["bench", "Store"].stored == sum(batch.num_rows for batch in work)
+    assert counts["bench", container].stored == sum(batch.num_rows for batch in work)
+    await store.close()
+    return seconds, cpu
+
+
+async def made_anew(server: Influxdb) -> tuple[float, float]:
+    """Seconds, and seconds of CPU of this process, for all roll-ups from the rows in the bucket."""
+    store = await InfluxdbStore.open(f"influxdb://{server.netloc}/{server.org}/first", server.token)
+    await store.spoil_rollups()
+    begun, cpu = time.perf_counter(), time.process_time()
+    await store.roll_up()
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
     await store.close()
     return seconds, cpu
 
@@ -95,8 +112,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--parameters", type=int, default=32)
+    parser.add_argument("--step-ms", type=int, default=1)
     options = parser.parse_args()
-    work = batches(options.rows, options.parameters)
+    work = batches(options.rows, options.parameters, options.step_ms * 10**6)
     samples = options.rows * options.parameters
     with tempfile.TemporaryDirectory() as folder:
         process = Process(binary(), Path(folder))
@@ -104,7 +122,9 @@ def main() -> None:
         try:
             server = process.set_up()
             raw = asyncio.run(ceiling(server, work))
-            seconds, cpu = asyncio.run(through_the_store(server, work))
+            with_seconds, with_cpu = asyncio.run(through_the_store(server, work, "Rolled", rollups=True))
+            seconds, cpu = asyncio.run(through_the_store(server, work, "Plain", rollups=False))
+            anew_seconds, anew_cpu = asyncio.run(made_anew(server))
         finally:
             process.kill()
     note(
@@ -114,6 +134,11 @@ def main() -> None:
         ceiling_samples_per_s=samples / raw,
         stored_samples_per_s=samples / seconds,
         cpu_ns_per_sample=cpu / samples * 1e9,
+        step_ms=options.step_ms,
+        with_rollups_samples_per_s=samples / with_seconds,
+        with_rollups_cpu_ns_per_sample=with_cpu / samples * 1e9,
+        rollups_anew_samples_per_s=2 * samples / anew_seconds,  # of both containers
+        rollups_anew_cpu_ns_per_sample=anew_cpu / samples / 2 * 1e9,
     )
 
 

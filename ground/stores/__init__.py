@@ -78,12 +78,15 @@ class History:
     ======== ==================== ============================================================================
 
     A bucket that holds no sample has no row. ``through``: the checkpoint position that the answer covers.
-    ``width``: bucket width in ns.
+    ``width``: bucket width in ns. ``rollup``: the length in ns of the roll-ups that the answer is made from in part,
+    else 0. Buckets begin at whole multiples of it then (the first one with the window), and there are more than were
+    asked for, fewer than twice as many.
     """
 
     table: pa.Table
     through: int
     width: int
+    rollup: int = 0
 
 
 class Store(Protocol):

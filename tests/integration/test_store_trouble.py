@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,8 @@ __all__ = ["influxd"]
 FRAMES = 10
 FLOOD = 40 * 2**20
 """Octets of telemetry."""
+OUTAGE = 60
+"""Seconds."""
 ALL = (-(2**63) + 2, 2**63 - 1)
 
 
@@ -183,13 +186,26 @@ def room(tmp_path: Path, embedded_broker: str, influxd: Process) -> Room:
     return Room(tmp_path, embedded_broker, influxd)
 
 
-async def test_kill_9_of_the_server_costs_and_doubles_nothing(room: Room) -> None:
+async def test_kill_9_of_the_server_and_a_minute_without_it_cost_and_double_nothing(room: Room) -> None:
+    """Meanwhile comes three times as much as may wait in memory."""
     async with room.load() as load:
         await load.until(lambda load: load.position.get("stored", 0) > 20, "stored")
         room.influxd.kill()
+        killed = time.monotonic()
+        load.pause = 0.01
         await load.goes_on_live()
+        await room.ingest.said("live goes on")
+        sent, live, stored, peak = load.sent, load.live, load.position["stored"], room.peak_memory()
+        await asyncio.sleep(OUTAGE - (time.monotonic() - killed))
+        assert load.behind > OUTAGE - 5
+        assert load.error
+        assert load.position["stored"] == stored
+        assert load.live > live + 100
+        assert load.position["recorded"] > (load.sent - 100) // FRAMES
+        assert room.peak_memory() - peak < (load.sent - sent) * bulk.BLOB / 2
+        load.pause = 0.03
         await asyncio.to_thread(room.influxd.start)
-        await load.is_stored()
+        await load.is_stored(3 * PATIENCE)
         await load.is_settled()
     await room.assert_holds(load.sent)
 

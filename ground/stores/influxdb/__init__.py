@@ -14,8 +14,13 @@ module           content
 ``lineprotocol`` Arrow columns as lines
 ``points``       rows as points: timestamps, which rows are new, their lines
 ``append``       writing so that repeating it does no harm
+``insert``       of that: points into the bucket
+``rollups``      each minute of each parameter reduced to one point: when, and from what
+``rolled``       of that: the points, and the statements that find them again
+``minutes``      sets of minutes
 ``query``        parameters in InfluxQL, answers as Arrow columns
-``history``      windows, last values, rows
+``history``      windows
+``samples``      last values, rows
 ``records``      what the store keeps in the bucket for itself, as such
 ``container``    of that: each container's columns and types
 ``progress``     of that: checkpoint, counts, what an append was about to do

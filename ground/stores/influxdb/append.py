@@ -4,6 +4,8 @@ An append goes through four steps, each confirmed by the server before the next:
 announcement, which says where its rows will lie and how many rows lie there already; the rows; the checkpoint. Where a
 process or a server dies between the last two, the announcement tells the next append how many of the rows had arrived.
 They are found in the bucket when they are handed over again, and count as stored then, not as repeated.
+
+Roll-ups (see :mod:`ground.stores.influxdb.rollups`) are made between appends.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,12 +22,25 @@ import pyarrow as pa
 
 from ground.errors import StoreError
 from ground.stores.influxdb.container import Container, containers, unseen
+from ground.stores.influxdb.insert import insert
+from ground.stores.influxdb.minutes import EVERY, MINUTE, Minutes, touched, union
 from ground.stores.influxdb.points import Points
-from ground.stores.influxdb.progress import ANNOUNCEMENT, PROGRESS, Announcement, Progress, Span, Tally, state_line
+from ground.stores.influxdb.progress import (
+    ANNOUNCEMENT,
+    DIRTY,
+    PROGRESS,
+    Announcement,
+    Progress,
+    Span,
+    Tally,
+    state_line,
+)
+from ground.stores.influxdb.query import SEQ
 from ground.stores.influxdb.records import FIRST, LAST, Key, fetch
+from ground.stores.influxdb.rollups import QUIET, Rollups, times_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,8 +54,8 @@ _log = logging.getLogger(__name__)
 
 _NOTHING: Known = (np.empty(0, np.int64), np.empty(0, np.uint16))
 
-_IN_FLIGHT = 2
-"""Requests under way at a time: the server parses one while the next is encoded."""
+_LOOK_SECONDS, _PAUSE_SECONDS = 5.0, 60.0
+"""How often roll-ups are made, and when again after that failed."""
 
 _SETTLING = 0.3
 """Seconds without a new point after which an append that broke off is taken to have ended in the server, too."""
@@ -47,32 +63,94 @@ _SETTLING = 0.3
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """New rows of one container, plain ones and twins, and its tally once they are stored."""
+    """New rows of one container, plain ones and twins, and its tally once they are stored.
+
+    ``newest``: the greatest timestamp before.
+    """
 
     container: Container
     plain: Points
     twins: Points
     spans: Sequence[Span]
     tally: Tally
+    newest: int
+
+    @property
+    def rows(self) -> pa.Table:
+        """All the new ones."""
+        return pa.concat_tables([self.plain.rows, self.twins.rows]) if len(self.twins) else self.plain.rows
 
 
 class Appender:
-    """The one writer of a bucket."""
+    """The one writer of a bucket. ``roll_up``: whether it makes roll-ups by itself once it has appended."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, roll_up: bool) -> None:
         self._server = server
+        self._roll_up = roll_up
+        self._keeper: asyncio.Task[None] | None = None
+        self._rollups = Rollups(server)
         self._appending = asyncio.Lock()
         self._containers: dict[Key, Container] = {}
         self._progress: Progress | None = None
 
     async def append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
         """See :meth:`ground.stores.Store.append`."""
+        async with self._alone():
+            await self._append(rows, checkpoint)
+        if self._roll_up and (self._keeper is None or self._keeper.done()):
+            self._keeper = asyncio.create_task(self._keep_rolling(), name="influxdb-roll-ups")
+
+    async def roll_up(self, quiet: float) -> None:
+        """Make the roll-ups of all minutes that are past and that no append has touched for ``quiet`` seconds."""
+        more = True
+        while more:
+            async with self._alone():  # for a piece of the work, so that an append need not wait for long
+                progress = self._progress or await self._resume()
+                dirty = await self._rollups.make(progress, self._containers, quiet)
+                if more := bool(dirty):
+                    progress = progress.with_dirty(dirty)
+                    await self._record(progress.line())
+                self._progress = progress
+
+    async def spoil(self) -> None:
+        """Make all roll-ups anew."""
+        async with self._alone():
+            progress = self._progress or await self._resume()
+            progress = progress.with_dirty(dict.fromkeys(progress.tallies, EVERY))
+            self._rollups.forget()
+            await self._record(progress.line())
+            self._progress = progress
+
+    async def close(self) -> None:
+        """Make no more roll-ups: those that are due are made by the next appender of this bucket."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Nobody else changes the bucket meanwhile."""
         async with self._appending:
             try:
-                await self._append(rows, checkpoint)
+                yield
             except BaseException:
                 self._progress = None  # only the server knows what is stored now
+                self._rollups.forget()
                 raise
+
+    async def _keep_rolling(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                if self._progress is not None:
+                    await self.roll_up(QUIET)
+            except StoreError as error:
+                _log.info("roll-ups are made later: %s", error)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception:  # storing must not end for them: the minutes stay dirty, and are read as samples
+                _log.exception("roll-ups failed")
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
         progress = self._progress or await self._resume()
@@ -89,11 +167,17 @@ class Appender:
             await self._record(Announcement(progress.appends + 1, spans, progress.found).line())
         tallies = dict(progress.tallies)
         for arrival in arrivals:
-            tallies[arrival.container.key] = await self._insert(arrival)
+            refused, nonfinite = await insert(self._server, arrival.container, arrival.plain, arrival.twins)
+            tallies[arrival.container.key] = arrival.tally.inserted(refused, nonfinite)
         done = Progress(checkpoint.position, progress.appends + 1, tallies)
         # In one request, so in one entry of the server's log.
         await self._record(pa.concat_arrays([state_line(checkpoint), done.line()]))
         self._progress = done
+        for arrival in arrivals:
+            if self._roll_up and (len(arrival.plain) or len(arrival.twins)):
+                all_stored = tallies[arrival.container.key].refused == arrival.tally.refused
+                take = self._rollups.take
+                await asyncio.to_thread(take, arrival.container, arrival.rows, arrival.newest, all_stored=all_stored)
 
     async def _resume(self) -> Progress:
         """What the bucket holds, where this process doesn't know."""
@@ -104,9 +188,11 @@ class Appender:
             return progress
         # The append that was announced has not been completed.
         found = Counter(announced.found)
+        dirty: dict[Key, Minutes] = {}
         for (key, span), points in zip(announced.spans, await self._settled(announced), strict=True):
             found[key] += points - span.before
-        return progress.with_found(found)
+            dirty[key] = (*dirty.get(key, ()), ((span.first - SEQ) // MINUTE, span.last // MINUTE + 1))
+        return progress.with_found(found, dirty)
 
     async def _settled(self, announced: Announcement) -> list[int]:
         """How many points lie in each span; requests that were given up may be under way in the server for a while."""
@@ -160,6 +246,7 @@ class Appender:
         plain, twins, found = points.new(*known)
         new = len(plain) + len(twins)
         ours = min(found, tally.found)
+        dirty = [*tally.dirty, *touched(times_of(plain.rows)), *touched(times_of(twins.rows))]
         return _Arrival(
             container,
             plain,
@@ -172,7 +259,9 @@ class Appender:
                 found=tally.found - ours,
                 newest=after,
                 refused=tally.refused + impossible,
+                dirty=union(dirty, DIRTY),
             ),
+            newest,
         )
 
     async def _newest(self, container: Container) -> int:
@@ -193,48 +282,3 @@ class Appender:
         )
         stamps, seq = zip(*found, strict=True)
         return np.concatenate(stamps), np.concatenate(seq)
-
-    async def _insert(self, arrival: _Arrival) -> Tally:
-        """Send the new rows with a few requests in flight. StoreError where one of them fails."""
-        work: Iterable[tuple[Points, int | None]] = iter(
-            [(piece, None) for piece in arrival.plain.slices()]
-            + [(arrival.twins.take(arrival.twins.seq == seq), int(seq)) for seq in np.unique(arrival.twins.seq)]
-        )
-        container = arrival.container
-        refused = nonfinite = 0
-
-        async def send() -> None:
-            nonlocal refused, nonfinite
-            for piece, twin in work:
-                lines = await asyncio.to_thread(piece.lines, container, twin)
-                for group in await self._server.write(lines.text):
-                    refused += group.lines
-                    _log.error(
-                        "%s: %d rows of %s refused: %s: %s",
-                        self._server.address,
-                        group.lines,
-                        "/".join(container.key),
-                        group.reason,
-                        group.line,
-                    )
-                nonfinite += lines.nonfinite
-
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for number in range(_IN_FLIGHT):
-                    tasks.create_task(send(), name=f"influxdb-write-{number}")
-        except* StoreError as errors:
-            raise _first(errors) from errors
-        tally = arrival.tally
-        return replace(
-            tally,
-            stored=tally.stored - refused,
-            refused=tally.refused + refused,
-            nonfinite=tally.nonfinite + nonfinite,
-        )
-
-
-def _first(errors: BaseExceptionGroup[StoreError]) -> StoreError:
-    """One of the errors of requests that failed together: they say the same."""
-    error = errors.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ground.errors import StoreError
+from ground.stores.influxdb.minutes import EVERY, Minutes
 from ground.stores.influxdb.records import LAST, Key, Record, select
 from ground.stores.influxdb.server import identifier, literal
 from ground.stores.longtable import IDENTITY
@@ -29,13 +30,14 @@ class Container:
     """One container of one mission.
 
     ``schema``: columns with their metadata; it only ever grows at its end. ``keys``: column name to InfluxDB field key.
-    ``newest``: the timestamp up to which a query looks.
+    ``newest``: the timestamp up to which a query looks. ``dirty``: the minutes whose roll-ups must not be used.
     """
 
     key: Key
     schema: pa.Schema
     keys: Mapping[str, str]
     newest: int = LAST
+    dirty: Minutes = EVERY
 
     @property
     def source(self) -> str:

@@ -1,239 +1,234 @@
-"""History, newest samples and whole rows from InfluxDB.
+"""Windows of time from InfluxDB, reduced to what a plot or a table needs.
 
-Where the server reduces a window itself (numbers, in more rows than :data:`RAW`), a sample less than 65.5 microseconds
-before the edge of a bucket may be counted in the next one: a point's timestamp is time + seq ns.
+A window falls into sections, each read in the cheapest way that still gives what the contract says: roll-ups where
+their minutes are clean and no wider than a bucket; samples that are reduced here, where they are few, and of booleans
+and text, whose changes InfluxQL cannot count; buckets that the server reduces for everything else. In these, a sample
+less than 65.5 microseconds before the edge of a bucket may be counted in the next one: a point's timestamp is time +
+seq ns.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from ground.stores import History
-from ground.stores.buckets import Reduction, width_of
-from ground.stores.influxdb.query import SEQ, Column, Rows, columns_of, covered, during, fields, values_of
-from ground.stores.influxdb.records import FIRST, LAST
-from ground.stores.longtable import (
-    HISTORY,
-    IDENTITY,
-    LATEST,
-    TIME,
-    as_float,
-    as_text,
-    is_number,
-    is_state,
-    stack,
-)
+from ground.stores.buckets import Buckets, Reduction, between
+from ground.stores.influxdb.minutes import MINUTE
+from ground.stores.influxdb.query import SEQ, Rows, columns_of, during, fields, stamps, values_of
+from ground.stores.influxdb.records import FIRST
+from ground.stores.influxdb.rolled import clean, parts_from, statement
+from ground.stores.longtable import HISTORY, as_float, is_number, is_state, stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ground.stores.influxdb.container import Container
+    from ground.stores.influxdb.query import Column
     from ground.stores.influxdb.server import Series, Server
     from ground.stores.longtable import Name, Values
 
 RAW = 10_000
 """Rows of a container in a window up to which its samples are fetched and reduced here, exactly."""
 
-
-async def rows(server: Server, mission: str, name: str, start: int, stop: int) -> pa.Table:
-    """Every row of a container in [start, stop), ordered by time, then seq."""
-    _, known = await covered(server, mission, [name])
-    container = known.get(name)
-    if container is None:
-        return IDENTITY.empty_table()
-    names = [name for name in container.schema.names if name not in ("time", "seq")]
-    found: list[pa.Table] = []
-
-    def take(_: int, series: Series) -> None:
-        piece = Rows.of(series, container, names)
-        columns = {"time": pa.array(piece.time).cast(TIME), "seq": pa.array(piece.seq), **piece.columns}
-        table = pa.table([columns[name] for name in container.schema.names], schema=container.schema)
-        found.append(table.filter(pa.array((piece.time >= start) & (piece.time < stop))))
-
-    await server.each([f"SELECT {fields(container, names)} {container.source} AND {during(start, stop)}"], take)
-    return stack(found, container.schema).sort_by([("time", "ascending"), ("seq", "ascending")])
-
-
-async def last(server: Server, mission: str, parameters: Sequence[str]) -> pa.Table:
-    """The newest sample of each parameter, in the order asked for."""
-    _, wanted = await columns_of(server, mission, parameters)
-    span = f"time >= {FIRST} AND time <= {LAST}"
-    answers = await server.query([f"SELECT last({c.key}) {c.container.source} AND {span}" for c in wanted])
-    # The newest timestamp is that of the newest row, or of one less than 65,536 ns from it: look at these.
-    places: dict[tuple[str, int], list[Column]] = {}
-    for column, answer in zip(wanted, answers, strict=True):
-        if answer:
-            places.setdefault((column.name.container, answer[0].column("time")[0]), []).append(column)
-    newest: dict[Name, pa.Table] = {}
-    near = [
-        f"SELECT {fields(group[0].container, ['ert', *(c.name.parameter for c in group)])} {group[0].container.source}"
-        f" AND time >= {max(at - SEQ, FIRST)} AND time <= {at}"
-        for (_, at), group in places.items()
-    ]
-    for group, answer in zip(places.values(), await server.query(near), strict=True):
-        for column in group:
-            newest[column.name] = _newest(column, answer)
-    return stack((newest[column.name] for column in wanted if column.name in newest), LATEST)
+_SECTIONS = 16
+"""Runs of clean minutes that are used of a window, the longest ones."""
 
 
 async def history(
-    server: Server, mission: str, parameters: Sequence[str], start: int, stop: int, buckets: int
+    server: Server, mission: str, parameters: Sequence[str], start: int, stop: int, buckets: int, *, rollups: bool
 ) -> History:
-    """See :meth:`ground.stores.Store.history`.
-
-    Containers with few rows in the window come whole and are reduced here. Of the others, InfluxQL reduces numbers and
-    enumerations; of booleans and text, whose changes it cannot count, every sample is read.
-    """
-    width = width_of(start, stop, buckets)
+    """See :meth:`ground.stores.Store.history`. ``rollups``: whether they may be used."""
+    window = Buckets(start, stop, buckets)
     progress, wanted = await columns_of(server, mission, parameters)
-    grouped = {column.container.key: column.container for column in wanted}
-    counted = await server.query(
-        [
-            f'SELECT count("seq") FROM (SELECT "seq" {container.source} AND {during(start, stop)} LIMIT {RAW + 1})'  # noqa: S608 (quoted)
-            f" WHERE {during(start, stop)}"
-            for container in grouped.values()
-        ]
-    )
-    many = {key for key, answer in zip(grouped, counted, strict=True) if answer and answer[0].column("count")[0] > RAW}
-    plan = _Plan(start, stop, buckets)
-    for container in grouped.values():
+    containers = {column.container.key: column.container for column in wanted}
+    whole = Section(start, stop)
+    split = {
+        key: [*_sections(container, start, stop)] if rollups and window.width >= MINUTE else [whole]
+        for key, container in containers.items()
+    }
+    asked = [(key, some) for key in containers for some in dict.fromkeys([whole, *split[key]]) if not some.rolled]
+    counted = await server.query([_few(containers[key], section) for key, section in asked])
+    many = {item for item, answer in zip(asked, counted, strict=True) if answer and answer[0].column("count")[0] > RAW}
+    rolled = any(section.rolled for key in containers if (key, whole) in many for section in split[key])
+    plan = _Plan(Buckets(start, stop, buckets, MINUTE) if rolled else window)
+    for key, container in containers.items():
         members = [column for column in wanted if column.container is container]
-        reduced = [
-            c for c in members if container.key in many and (pa.types.is_integer(c.field.type) or not is_state(c.field))
-        ]
-        plan.read(container, [column for column in members if column not in reduced])
-        for column in reduced:
-            plan.reduce(column, width)
+        for section in split[key] if rolled and (key, whole) in many else [whole]:
+            plan.read(container, members, section, many=(key, section) in many)
     parts = await plan.run(server)
-    few = [column for column in wanted if column.name in plan.few]
-    if few:
-        again = _Plan(start, stop, buckets)
-        for column in few:
-            again.sample(column)
+    if plan.few:
+        again = _Plan(plan.buckets)
+        for column in wanted:
+            if column.name in plan.few:
+                again.sample(column)
         parts |= await again.run(server)
     table = stack((parts[column.name] for column in wanted if column.name in parts), HISTORY)
-    return History(table, progress.position, width)
+    return History(table, progress.position, plan.buckets.width, MINUTE if rolled else 0)
 
 
-def _newest(column: Column, answer: list[Series]) -> pa.Table:
-    """The greatest by time, then seq."""
-    parameter = column.name.parameter
-    newest: tuple[int, int] | None = None
-    table = LATEST.empty_table()
-    for series in answer:
-        piece = Rows.of(series, column.container, ["ert", parameter])
-        there = np.flatnonzero(piece.columns[parameter].is_valid().to_numpy(zero_copy_only=False))
-        at = there[np.lexsort((piece.seq[there], piece.time[there]))][-1:]
-        identity = tuple(zip(piece.time[at].tolist(), piece.seq[at].tolist(), strict=True))
-        if identity and (newest is None or identity[0] > newest):
-            newest = identity[0]
-            value = piece.columns[parameter].take(at)
-            time, ert = pa.array(piece.time[at]).cast(TIME), piece.columns["ert"].take(at)
-            table = pa.table([[str(column.name)], time, ert, as_float(value), as_text(value)], schema=LATEST)
-    return table
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Times [start, stop) in ns. ``rolled``: whole minutes, read from their roll-ups."""
+
+    start: int
+    stop: int
+    rolled: bool = False
+
+
+def _sections(container: Container, start: int, stop: int) -> Iterator[Section]:
+    """The window in order of time."""
+    longest = sorted(clean(container, start, stop), key=lambda run: run[1] - run[0])[-_SECTIONS:]
+    for first, end in sorted(longest):
+        if start < first * MINUTE:
+            yield Section(start, first * MINUTE)
+        start = end * MINUTE
+        yield Section(first * MINUTE, start, rolled=True)
+    if start < stop:
+        yield Section(start, stop)
+
+
+def _few(container: Container, section: Section) -> str:
+    """The statement that counts the rows of a section, as far as :data:`RAW` + 1."""
+    within = during(section.start, section.stop)
+    some = f'SELECT "seq" {container.source} AND {within} LIMIT {RAW + 1}'
+    return f'SELECT count("seq") FROM ({some}) WHERE {within}'  # noqa: S608 (quoted)
 
 
 class _Plan:
     """Statements of one request, and what is made of their answers."""
 
-    def __init__(self, start: int, stop: int, buckets: int) -> None:
-        self._window = (start, stop, buckets)
-        self._during = during(start, stop)
+    def __init__(self, buckets: Buckets) -> None:
+        self.buckets = buckets
+        self.few: set[Name] = set()
         self._statements: list[str] = []
         self._takers: list[Callable[[Series], None]] = []
-        self._reductions: list[Reduction] = []
-        self._tables: dict[Name, list[pa.Table]] = {}
-        self._changes: dict[Name, dict[int, int]] = {}
-        self.few: set[Name] = set()
+        self._finishers: list[Callable[[], None]] = []
+        self._reductions: dict[Name, Reduction] = {}
 
-    def read(self, container: Container, columns: Sequence[Column]) -> None:
-        """Fetch samples and reduce them here."""
-        if not columns:
+    def read(self, container: Container, columns: Sequence[Column], section: Section, *, many: bool) -> None:
+        """Read a section of these parameters of a container. ``many``: it has more than :data:`RAW` rows."""
+        if section.rolled:
+            for column in columns:
+                self._roll(column, section)
             return
-        names = [column.name.parameter for column in columns]
-        self._ask(f"SELECT {fields(container, names)} {container.source} AND {self._during}", container, columns)
+        reduced = [c for c in columns if many and (pa.types.is_integer(c.field.type) or not is_state(c.field))]
+        fetched = [column for column in columns if column not in reduced]
+        self._fetch(container, fetched, section, during(section.start, section.stop))
+        if reduced:
+            # By its timestamp, a row of the section may lie behind it, and one of those before the section in it.
+            inside = Section(min(max(section.start, FIRST) + SEQ, section.stop), section.stop)
+            self._fetch(container, reduced, section, stamps(section.start, inside.start))
+            self._fetch(container, reduced, section, stamps(section.stop, section.stop + SEQ))
+            for column in reduced:
+                self._reduce(column, inside)
 
     def sample(self, column: Column) -> None:
         """Fetch the samples of one parameter that has no more than there are buckets."""
-        selection = f'sample({column.key}, {self._window[2] + 1}) AS {column.key}, "seq"'
-        self._ask(f"SELECT {selection} {column.container.source} AND {self._during}", column.container, [column])
-
-    def reduce(self, column: Column, width: int) -> None:
-        """Let the server reduce one parameter."""
-        start, stop, _ = self._window
-        calls = dict.fromkeys(["count", "last"], column.key)
-        if is_number(column.field.type):
-            # The server adds 64-bit integers up in 64 bits, and lets them overflow.
-            calls |= {"min": column.key, "mean": f"{column.key}::float", "max": column.key}
-        selection = ", ".join(f"{call}({key}) AS {call}" for call, key in calls.items())
-        window = f"time >= {max(start, FIRST)} AND time < {min(stop, LAST + 1)}"
-        group = f"GROUP BY time({width}ns, {start % width}ns) fill(none)"
-        tables = self._tables.setdefault(column.name, [])
-        self._statements.append(f"SELECT {selection} {column.container.source} AND {window} {group}")
-        self._takers.append(lambda series: tables.append(_buckets(column, series)))
-        if is_state(column.field):
-            steps = f"SELECT difference({column.key}) AS step {column.container.source} AND {window}"
-            self._statements.append(f"SELECT count(step) FROM ({steps}) WHERE step != 0 AND {window} {group}")  # noqa: S608 (quoted)
-            changes = self._changes.setdefault(column.name, {})
-            self._takers.append(
-                lambda series: changes.update(zip(series.column("time"), series.column("count"), strict=True))
-            )
+        limit, window = self.buckets.count + 1, during(self.buckets.start, self.buckets.stop)
+        selection = f'sample({column.key}, {limit}) AS {column.key}, "seq"'
+        whole = Section(self.buckets.start, self.buckets.stop)
+        self._ask(f"SELECT {selection} {column.container.source} AND {window}", column.container, [column], whole)
 
     async def run(self, server: Server) -> dict[Name, pa.Table]:
         """Long tables by parameter. Those that are too few for buckets are left out and named in ``few``."""
         await server.each(self._statements, lambda number, series: self._takers[number](series))
-        parts = {reduction.name: reduction.finish() for reduction in self._reductions}
-        for name, tables in self._tables.items():
-            table = stack(tables, HISTORY)
-            if name in self._changes:
-                times: list[Any] = table["time"].cast(pa.int64()).to_pylist()
-                changes = pa.array([self._changes[name].get(time, 0) for time in times], pa.int64())
-                table = table.set_column(HISTORY.names.index("changes"), HISTORY.field("changes"), changes)
-            if table["count"].to_numpy().sum() > self._window[2]:
-                parts[name] = table
-            elif len(table):
-                self.few.add(name)
-        return parts
+        for finish in self._finishers:
+            finish()
+        self.few = {name for name, reduction in self._reductions.items() if reduction.few}
+        return {name: each.finish() for name, each in self._reductions.items() if name not in self.few}
 
-    def _ask(self, statement: str, container: Container, columns: Sequence[Column]) -> None:
-        reductions = [Reduction(column.name, column.field, *self._window) for column in columns]
-        self._reductions += reductions
+    def _roll(self, column: Column, section: Section) -> None:
+        reduction, first = self._reduction(column), section.start // MINUTE
+        self._statements.append(statement(column, first, section.stop // MINUTE, self.buckets))
+        self._takers.append(lambda series: reduction.add_parts(parts_from(column, first, series)))
+
+    def _fetch(self, container: Container, columns: Sequence[Column], section: Section, stamped: str) -> None:
+        """Fetch the samples of a section with these timestamps, and reduce them here."""
+        if columns:
+            names = [column.name.parameter for column in columns]
+            self._ask(
+                f"SELECT {fields(container, names)} {container.source} AND {stamped}", container, columns, section
+            )
+
+    def _ask(self, asked: str, container: Container, columns: Sequence[Column], section: Section) -> None:
+        reductions = [self._reduction(column) for column in columns]
         names = [column.name.parameter for column in columns]
 
         def take(series: Series) -> None:
             piece = Rows.of(series, container, names)
+            inside = (piece.time >= section.start) & (piece.time < section.stop)
+            time, seq = piece.time[inside], piece.seq[inside]
             for reduction in reductions:
-                reduction.add(piece.time, piece.seq, piece.columns[reduction.name.parameter])
+                reduction.add(time, seq, piece.columns[reduction.name.parameter].filter(pa.array(inside)))
 
-        self._statements.append(statement)
+        self._statements.append(asked)
         self._takers.append(take)
 
+    def _reduce(self, column: Column, section: Section) -> None:
+        """Let the server reduce the points of these timestamps."""
+        if section.start >= section.stop:
+            return
+        state = is_state(column.field)
+        calls = dict.fromkeys(["count", "first", "last"], column.key)
+        if is_number(column.field.type):
+            # The server adds 64-bit integers up in 64 bits, and lets them overflow.
+            calls |= {"min": column.key, "sum": f"{column.key}::float", "max": column.key}
+        selection = ", ".join(f"{call}({key}) AS {call}" for call, key in calls.items())
+        stamped, width = stamps(section.start, section.stop), self.buckets.width
+        group = f"GROUP BY time({width}ns, {self.buckets.first % width}ns) fill(none)"
+        reduced: list[pa.Table] = []
+        changes: dict[int, int] = {}
+        self._statements.append(f"SELECT {selection} {column.container.source} AND {stamped} {group}")
+        self._takers.append(lambda series: reduced.append(_parts(column, section, series)))
+        if state:
+            steps = f"SELECT difference({column.key}) AS step {column.container.source} AND {stamped}"
+            self._statements.append(f"SELECT count(step) FROM ({steps}) WHERE step != 0 AND {stamped} {group}")  # noqa: S608 (quoted)
+            self._takers.append(
+                lambda series: changes.update(zip(series.column("time"), series.column("count"), strict=True))
+            )
+        reduction = self._reduction(column)
 
-def _buckets(column: Column, series: Series) -> pa.Table:
-    """Rows of the long table from the server's buckets. A float32's own digits are turned back into that float32."""
+        def finish() -> None:
+            if not reduced:
+                return
+            parts = pa.concat_tables(reduced)
+            if state:
+                # The server counts a change between two buckets in the second one; a part has those inside of it.
+                bucket = self.buckets.first + self.buckets.of(parts["time"].to_numpy()) * width
+                inside = np.array([changes.get(time, 0) for time in bucket.tolist()]) - between(parts)
+                parts = parts.set_column(parts.schema.names.index("changes"), "changes", pa.array(inside))
+            reduction.add_parts(parts)
+
+        self._finishers.append(finish)
+
+    def _reduction(self, column: Column) -> Reduction:
+        return self._reductions.setdefault(column.name, Reduction(column.name, column.field, self.buckets))
+
+
+def _parts(column: Column, section: Section, series: Series) -> pa.Table:
+    """Parts from the server's buckets. A float32's own digits are turned back into that float32."""
     kept = column.field.type
-    n = len(series.values)
-    last = values_of(series.column("last"), kept)
+    count = pa.array(series.column("count"), pa.int64())
+    none = pa.array(np.zeros(len(count), np.int64))
     number = is_number(kept)
 
     def extreme(call: str) -> Values:
-        return as_float(values_of(series.column(call), kept)) if number else pa.nulls(n, pa.float64())
+        return as_float(values_of(series.column(call), kept)) if number else none.cast(pa.float64())
 
     return pa.table(
-        [
-            pa.repeat(str(column.name), n),
-            pa.array(series.column("time"), pa.int64()).cast(TIME),
-            pa.array(series.column("count"), pa.int64()),
-            extreme("min"),
-            values_of(series.column("mean"), pa.float64()) if number else pa.nulls(n, pa.float64()),
-            extreme("max"),
-            as_float(last),
-            as_text(last),
-            pa.nulls(n, pa.int64()),
-            pa.repeat(False, n),
-        ],
-        schema=HISTORY,
+        {
+            "time": np.maximum(np.array(series.column("time"), np.int64), section.start),
+            "count": count,
+            "finite": count if number else none,
+            "min": extreme("min"),
+            "sum": values_of(series.column("sum"), pa.float64()) if number else none.cast(pa.float64()),
+            "max": extreme("max"),
+            "changes": none,
+            "first": values_of(series.column("first"), kept),
+            "last": values_of(series.column("last"), kept),
+        }
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import astuple, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from ground.stores import Checkpoint
+from ground.stores.influxdb.minutes import EVERY, NONE, Minutes, union
 from ground.stores.influxdb.records import Key, Record, select
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _ANNOUNCEMENT = "perilune.append"
 _PROGRESS = "perilune.progress"
 _STATE = "perilune.state"
+
+DIRTY = 64
+"""Intervals of minutes that are kept of a container, at most."""
 
 ANNOUNCEMENT, PROGRESS, STATE = select(_ANNOUNCEMENT), select(_PROGRESS), select(_STATE)
 """The statements for these records."""
@@ -37,7 +41,8 @@ class Tally:
 
     ``found``: rows of an append that was not completed which lie in the bucket, are not in ``stored`` yet, and will be
     handed over again. ``newest``: the greatest timestamp in the bucket (time + seq), None where that isn't known.
-    ``refused``, ``nonfinite`` as in :class:`~ground.stores.Count`.
+    ``refused``, ``nonfinite`` as in :class:`~ground.stores.Count`. ``dirty``: minutes whose rows have changed since
+    their roll-ups were made.
     """
 
     stored: int = 0
@@ -46,6 +51,22 @@ class Tally:
     newest: int | None = None
     refused: int = 0
     nonfinite: int = 0
+    dirty: Minutes = NONE
+
+    @classmethod
+    def parse(cls, numbers: Sequence[Any]) -> Tally:
+        """From its record. One that was written before there were roll-ups says nothing of them."""
+        *counts, dirty = numbers if len(numbers) == len(fields(cls)) else [*numbers, EVERY]
+        return replace(cls(*counts), dirty=tuple((first, end) for first, end in dirty))
+
+    def inserted(self, refused: int, nonfinite: int) -> Tally:
+        """The same when so many rows of those counted as stored were refused, so many values were not finite."""
+        return replace(
+            self,
+            stored=self.stored - refused,
+            refused=self.refused + refused,
+            nonfinite=self.nonfinite + nonfinite,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +85,19 @@ class Progress:
         """``Tally.found`` of each container that has some."""
         return {key: tally.found for key, tally in self.tallies.items() if tally.found}
 
-    def with_found(self, found: Mapping[Key, int]) -> Progress:
-        """The same with other ``found``, and so with a ``newest`` that isn't known."""
-        tallies = {
-            key: replace(self.tallies.get(key, Tally()), found=found.get(key, 0), newest=None)
-            for key in {**self.tallies, **found}
-        }
+    def with_found(self, found: Mapping[Key, int], dirty: Mapping[Key, Minutes]) -> Progress:
+        """The same with other ``found``, and so with a ``newest`` that isn't known, and with more that is dirty."""
+        tallies = {}
+        for key in {**self.tallies, **found}:
+            tally = self.tallies.get(key, Tally())
+            unclean = union([*tally.dirty, *dirty.get(key, NONE)], DIRTY)
+            tallies[key] = replace(tally, found=found.get(key, 0), newest=None, dirty=unclean)
         return replace(self, tallies=tallies)
+
+    def with_dirty(self, dirty: Mapping[Key, Minutes]) -> Progress:
+        """The same with other minutes that are dirty in these containers."""
+        changed = {key: replace(self.tallies[key], dirty=minutes) for key, minutes in dirty.items()}
+        return replace(self, tallies={**self.tallies, **changed})
 
     def line(self) -> Strings:
         """The record."""
@@ -83,7 +110,7 @@ class Progress:
         """From the answer to :data:`PROGRESS`; that of an empty bucket where there is none."""
         for record in records:
             counts = record.header["counts"]
-            tallies = {(mission, container): Tally(*numbers) for mission, container, *numbers in counts}
+            tallies = {(mission, container): Tally.parse(numbers) for mission, container, *numbers in counts}
             return cls(record.header["position"], record.header["appends"], tallies)
         return cls()
 

@@ -33,7 +33,12 @@ SEQ = 65_535
 
 def during(start: int, stop: int) -> str:
     """The condition on timestamps that holds for all rows of times in [start, stop), and for few others."""
-    return f"time >= {max(start, FIRST)} AND time < {min(stop + SEQ, LAST + 1)}"
+    return stamps(start, stop + SEQ)
+
+
+def stamps(first: int, end: int) -> str:
+    """The condition that holds for the timestamps in [first, end)."""
+    return f"time >= {max(first, FIRST)} AND time < {min(end, LAST + 1)}"
 
 
 def values_of(raw: Sequence[Any], column: pa.DataType) -> Values:
@@ -110,7 +115,8 @@ async def covered(server: Server, mission: str, names: Iterable[str]) -> tuple[P
     known = {}
     for container in map(Container.parse, found):
         if tally := progress.tallies.get(container.key):
-            known[container.key[1]] = replace(container, newest=LAST if tally.newest is None else tally.newest)
+            newest = LAST if tally.newest is None else tally.newest
+            known[container.key[1]] = replace(container, newest=newest, dirty=tally.dirty)
     return progress, known
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from ground.stores import Checkpoint, Count, History
-from ground.stores.influxdb import history as reading
+from ground.stores.influxdb import samples
 from ground.stores.influxdb.address import Address
 from ground.stores.influxdb.append import Appender
 from ground.stores.influxdb.container import Container, containers
+from ground.stores.influxdb.history import history
 from ground.stores.influxdb.progress import PROGRESS, STATE, Progress, checkpoint_of
 from ground.stores.influxdb.records import Key, fetch
 from ground.stores.influxdb.server import Server
@@ -24,21 +25,30 @@ if TYPE_CHECKING:
 class InfluxdbStore:
     """A :class:`~ground.stores.Store` in an InfluxDB 2 bucket; one process at a time appends, any number reads."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, rollups: bool = True) -> None:
         self._server = server
-        self._appender = Appender(server)
+        self._rollups = rollups
+        self._appender = Appender(server, roll_up=rollups)
 
     @classmethod
     async def open(
-        cls, address: str, token: str, *, gzip: bool = False, patience: float = 30.0, time_limit: float = 30.0
+        cls,
+        address: str,
+        token: str,
+        *,
+        gzip: bool = False,
+        patience: float = 30.0,
+        time_limit: float = 30.0,
+        rollups: bool = True,
     ) -> Self:
         """Connect to ``influxdb://HOST:PORT/ORG/BUCKET``.
 
-        A write is tried again for ``patience`` seconds, a request may take ``time_limit`` seconds. Raises
-        ConfigError for an address that isn't one, StoreError where the server is out of reach or refuses.
+        A write is tried again for ``patience`` seconds, a request may take ``time_limit`` seconds. ``rollups``: whether
+        they are made and used. Raises ConfigError for an address that isn't one, StoreError where the server is out of
+        reach or refuses.
         """
         server = Server(Address.parse(address), token, gzip=gzip, patience=patience, time_limit=time_limit)
-        store = cls(server)
+        store = cls(server, rollups=rollups)
         try:
             await store.checkpoint()
         except BaseException:
@@ -78,16 +88,28 @@ class InfluxdbStore:
 
     async def history(self, mission: str, parameters: Sequence[str], start: int, stop: int, buckets: int) -> History:
         """See :meth:`ground.stores.Store.history`. A change is counted against the value before it in the window."""
-        return await reading.history(self._server, mission, parameters, start, stop, buckets)
+        return await history(self._server, mission, parameters, start, stop, buckets, rollups=self._rollups)
 
     async def last(self, mission: str, parameters: Sequence[str]) -> pa.Table:
         """See :meth:`ground.stores.Store.last`."""
-        return await reading.last(self._server, mission, parameters)
+        return await samples.last(self._server, mission, parameters)
 
     async def rows(self, mission: str, container: str, start: int, stop: int) -> pa.Table:
         """See :meth:`ground.stores.Store.rows`."""
-        return await reading.rows(self._server, mission, container, start, stop)
+        return await samples.rows(self._server, mission, container, start, stop)
+
+    async def roll_up(self, quiet: float = 0.0) -> None:
+        """Make the roll-ups that are due, of minutes that no append has touched for ``quiet`` seconds.
+
+        The appending process does it by itself, when they have been quiet for a while. Raises StoreError.
+        """
+        await self._appender.roll_up(quiet)
+
+    async def spoil_rollups(self) -> None:
+        """Have all roll-ups made anew, by the process that appends; meanwhile none is used. Raises StoreError."""
+        await self._appender.spoil()
 
     async def close(self) -> None:
         """See :meth:`ground.stores.Store.close`."""
+        await self._appender.close()
         await self._server.close()

@@ -1,49 +1,58 @@
-"""Every packet of the real recordings through a real InfluxDB and back."""
+"""Every packet of the real recordings, and an hour of both simulators, through a real InfluxDB and back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from ground.decode import decode_file
 from ground.mission import load_mission
-from ground.stores import Checkpoint, Count, Rows
+from ground.stores import Rows
 from ground.stores.influxdb import InfluxdbStore
 from tests.real_data import RECORDINGS, recording, requires_real_data
 from tests.services.influxdb import influxdb
-from tests.stores.telemetry import same
+from tests.stores.influxdb.readback import Readback, simulated
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from tests.services.influxdb import Influxdb
 
 __all__ = ["influxdb"]
 
-ALL = (-(2**63) + 2, 2**63 - 1)
+
+@pytest.fixture
+async def readback(influxdb: Influxdb) -> AsyncIterator[Readback]:
+    with influxdb.bucket() as address:
+        store = await InfluxdbStore.open(address, influxdb.token)
+        yield Readback(store)
+        await store.close()
 
 
 @requires_real_data
 @pytest.mark.parametrize("name", RECORDINGS)
-async def test_a_recording_comes_back_bit_for_bit(influxdb: Influxdb, name: str, tmp_path: Path) -> None:
-    decoded = decode(name, tmp_path)
-    with influxdb.bucket() as address:
-        store = await InfluxdbStore.open(address, influxdb.token)
-        for container, rows in decoded.items():
-            for position, batch in enumerate(rows.to_batches(max_chunksize=7_000)):
-                await store.append([Rows(name, container, batch)], Checkpoint(position, b""))
-        counts = await store.counts()
-        for container, rows in decoded.items():
-            expected = finite(distinct(rows))
-            assert same(await store.rows(name, container, *ALL), expected), container
-            nonfinite = nulls(expected) - nulls(distinct(rows))
-            assert counts[name, container] == Count(len(expected), len(rows) - len(expected), 0, nonfinite)
-        await store.close()
+async def test_a_recording_comes_back_bit_for_bit(readback: Readback, name: str, tmp_path: Path) -> None:
+    for container, rows in decode(name, tmp_path).items():
+        for batch in rows.to_batches(max_chunksize=7_000):
+            await readback.append([Rows(name, container, batch)])
+    wrong, values = await readback.differences()
+    assert not wrong
+    assert values
+
+
+@pytest.mark.parametrize("name", ["luna26", "tianwen1"])
+async def test_an_hour_of_a_simulation_comes_back_bit_for_bit(readback: Readback, name: str, tmp_path: Path) -> None:
+    """A day of each: ``python -m benchmarks.readback``."""
+    for rows in simulated(name, 3600, tmp_path):
+        await readback.append(rows)
+    wrong, values = await readback.differences()
+    assert not wrong
+    assert values > 10_000
 
 
 def decode(name: str, folder: Path) -> dict[str, pa.Table]:
@@ -52,26 +61,3 @@ def decode(name: str, folder: Path) -> dict[str, pa.Table]:
     decoded = {path.stem: pq.read_table(path) for path in folder.iterdir()}
     assert decoded
     return decoded
-
-
-def distinct(rows: pa.Table) -> pa.Table:
-    """The first row of each identity, in the order of time and seq."""
-    time, seq = rows["time"].to_numpy().view(np.int64), rows["seq"].to_numpy()
-    order = np.lexsort((seq, time))
-    first = np.append(True, (np.diff(time[order]) != 0) | (np.diff(seq[order]) != 0))
-    return rows.take(order[first])
-
-
-def finite(rows: pa.Table) -> pa.Table:
-    """With nulls for what is not finite."""
-    columns: list[Any] = [
-        pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
-        if pa.types.is_floating(column.type)
-        else column
-        for column in rows.columns
-    ]
-    return pa.table(columns, schema=rows.schema)
-
-
-def nulls(rows: pa.Table) -> int:
-    return sum(column.null_count for column in rows.columns)

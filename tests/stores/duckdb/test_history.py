@@ -1,0 +1,57 @@
+"""Rows that lie in order are reduced as they are read, others by SQL: the answers are the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ground.stores import Checkpoint, Rows
+from ground.stores.duckdb import DuckdbStore, history
+from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = [f"Power/{name}" for name in SCHEMA.names[3:]]
+WINDOW = (T0 + 7 * MS, T0 + 9_900 * MS - 1, 123)
+
+
+def assert_equal(found: pa.Table, expected: pa.Table) -> None:
+    for name in expected.schema.names:
+        one, other = found[name], expected[name]
+        if name == "mean":
+            np.testing.assert_allclose(one.to_numpy(), other.to_numpy(), rtol=1e-6, atol=1e-9)
+        else:
+            assert one.equals(other), name
+
+
+@pytest.mark.parametrize("late", [0, 1, 500])
+async def test_in_order_or_not(tmp_path: Path, late: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_PIECE", 2048)
+    rows = random_batch(10_000, seed=3)
+    for name in ("voltage", "angle"):  # of which DuckDB's sums and ours are finite
+        values = pa.array(np.random.default_rng(1).normal(size=10_000), SCHEMA.field(name).type)
+        rows = rows.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), values)
+    rows = pa.RecordBatch.from_arrays(rows.columns, schema=SCHEMA)
+    whole, split = await DuckdbStore.open(tmp_path / "a"), await DuckdbStore.open(tmp_path / "b")
+    await whole.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    for part in (rows.slice(0, 4_000), rows.slice(4_000 + late), rows.slice(4_000, late)):
+        await split.append([Rows("luna26", "Power", part)], Checkpoint(1, b""))
+    expected = (await whole.history("luna26", NAMES, *WINDOW)).table
+    assert_equal((await split.history("luna26", NAMES, *WINDOW)).table, expected)
+    monkeypatch.setattr(history, "_reduced_in_order", lambda *_: None)
+    assert_equal((await whole.history("luna26", NAMES, *WINDOW)).table, expected)
+    await whole.close()
+    await split.close()
+
+
+@pytest.mark.parametrize("seq", [[1, 2, 3], [3, 1, 2]])
+async def test_of_one_time_the_greatest_seq_is_the_last(tmp_path: Path, seq: list[int]) -> None:
+    store = await DuckdbStore.open(tmp_path)
+    rows = batch([T0, T0, T0], seq, a=pa.array(seq))
+    await store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    assert (await store.history("luna26", ["Power/a"], T0, T0 + 1, 1)).table["last"].to_pylist() == [3.0]
+    await store.close()

@@ -1,0 +1,131 @@
+"""Telemetry into a store, and a comparison of what comes out again with what went in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ground.decoder import MissionDecoder
+from ground.messages import Messages
+from ground.mission import load_mission
+from ground.stores import Checkpoint, Count
+from ground.xtce import plan, read
+from simulators.downlink import STEP
+from simulators.run import SPACECRAFT
+from simulators.simulation import Simulation
+from simulators.state import State
+from tests.stores.telemetry import same
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ground.stores import Rows, Store
+
+HOUR = 3600 * 10**9
+TOGETHER = 600 * 10**9
+"""ns of a simulation that are decoded and appended in one go."""
+
+
+@dataclass
+class Readback:
+    """What was appended to ``store`` by container: the rows are kept as they were."""
+
+    store: Store
+    rows: dict[tuple[str, str], list[pa.RecordBatch]] = field(default_factory=dict)
+    position: int = 0
+
+    async def append(self, rows: list[Rows]) -> None:
+        """Append, and remember."""
+        for item in rows:
+            self.rows.setdefault((item.mission, item.container), []).append(item.batch)
+        self.position += 1
+        await self.store.append(rows, Checkpoint(self.position, b""))
+
+    async def differences(self) -> tuple[list[str], int]:
+        """In which hours of which containers what the store gives back is not what went in; and how many values do.
+
+        Rows that were appended twice are there once; what isn't finite is null, and counted.
+        """
+        counts = await self.store.counts()
+        wrong = []
+        values = 0
+        for (mission, container), batches in self.rows.items():
+            arrived = pa.Table.from_batches(batches)
+            once = distinct(arrived)
+            expected = finite(once)
+            counted = Count(len(once), len(arrived) - len(once), 0, nulls(expected) - nulls(once))
+            if counts.get((mission, container)) != counted:
+                wrong.append(f"{mission}/{container}: {counts.get((mission, container))} should be {counted}")
+            time = expected["time"].to_numpy().view(np.int64)
+            for start in range(int(time[0]), int(time[-1]) + 1, HOUR):
+                first, end = np.searchsorted(time, [start, start + HOUR])
+                stored = await self.store.rows(mission, container, start, start + HOUR)
+                if not same(stored, expected.slice(first, end - first)):
+                    wrong.append(f"{mission}/{container}: rows from {np.datetime64(start, 'ns')} on")
+                values += (end - first) * len(expected.schema)
+        return wrong, values
+
+
+def simulated(name: str, seconds: int, folder: Path) -> Iterator[list[Rows]]:
+    """The rows of a simulation's first ``seconds``, as its stations receive it; ``folder`` takes its recorder."""
+    mission, craft = load_mission(name), SPACECRAFT[name]
+    simulation = Simulation(mission, craft, State(name, 26, craft.start, craft.start), folder / "recorder")
+    decoder = MissionDecoder(mission, plan.compile(read.load(mission.telemetry)))
+    try:
+        end = craft.start + seconds * 10**9
+        while simulation.clock < end:
+            until = min(simulation.clock + TOGETHER, end)
+            sent: dict[str, list[Any]] = {}
+            while simulation.clock < until:
+                for step in simulation.advance((until - simulation.clock) // STEP):
+                    for message in step.messages:
+                        sent.setdefault(message.station, []).append(message)
+            yield [
+                telemetry.rows
+                for station, messages in sent.items()
+                for telemetry in decoder.process(station, _columns(messages, simulation.state.run))[0]
+            ]
+    finally:
+        simulation.close()
+
+
+def _columns(messages: list[Any], run: str) -> Messages:
+    length = np.array([len(message.payload) for message in messages])
+    return Messages(
+        np.frombuffer(b"".join(message.payload for message in messages), np.uint8),
+        np.cumsum(length) - length,
+        length,
+        np.array([message.ert for message in messages]),
+        np.array([message.dt for message in messages]),
+        pa.array([run] * len(messages)),
+        np.array([message.seq for message in messages]),
+    )
+
+
+def distinct(rows: pa.Table) -> pa.Table:
+    """The first row of each identity, in the order of time and seq."""
+    time, seq = rows["time"].to_numpy().view(np.int64), rows["seq"].to_numpy()
+    order = np.lexsort((seq, time))
+    first = np.append(True, (np.diff(time[order]) != 0) | (np.diff(seq[order]) != 0))
+    return rows.take(order[first])
+
+
+def finite(rows: pa.Table) -> pa.Table:
+    """With nulls for what is not finite."""
+    columns: list[Any] = [
+        pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+        if pa.types.is_floating(column.type)
+        else column
+        for column in rows.columns
+    ]
+    return pa.table(columns, schema=rows.schema)
+
+
+def nulls(rows: pa.Table) -> int:
+    """How many values are null."""
+    return sum(column.null_count for column in rows.columns)
