@@ -74,6 +74,13 @@ class Access:
         return cls(LOOPBACK | frozenset(name.lower() for name in own | set(map(_bracketed, names))), password or None)
 
 
+def _caching(path: str) -> str:
+    """The names of built assets change with their contents; browsers ask for the icon with every change of address."""
+    if path.startswith("/assets/"):
+        return "max-age=31536000, immutable"
+    return "max-age=86400" if path.endswith(".svg") else "no-cache"
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that is bound to ``host``."""
     try:
@@ -103,9 +110,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
-                # The names of built assets change with their contents; all else is asked for anew.
-                immutable = scope["path"].startswith("/assets/") and message["status"] == 200
-                headers.setdefault("cache-control", "max-age=31536000, immutable" if immutable else "no-cache")
+                headers.setdefault("cache-control", _caching(scope["path"]) if message["status"] == 200 else "no-cache")
             await send(message)
 
         refusal = self._refusal(scope)

@@ -18,6 +18,8 @@ from dashboard.access import Access, Guard, is_loopback
 from dashboard.catalogue import Catalogue, describe_mission
 from dashboard.history import history_router
 from dashboard.hub import Hub
+from dashboard.journal import Journal
+from dashboard.rows import rows_router
 from dashboard.viewer import BadRequestError
 from ground.errors import ConfigError, StoreError
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).parent / "web" / "dist"
 
+_JOURNAL_SECONDS = 5.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -43,23 +47,26 @@ def create_app(
     prefix: str = "",
     banner: str | None = None,
     access: Access | None = None,
+    journal: Path | None = None,
     pages: Path = PAGES,
 ) -> FastAPI:
     """The application. Its tasks start and end with the server's lifespan.
 
     ``ledger`` is called once a second and for ``/api/ledger``. ``prefix`` sets the topics of a replay apart
-    (``replay/<id>/``), and ``banner`` says so on the page. Raises DefinitionError where a mission's XTCE file cannot be
-    compiled.
+    (``replay/<id>/``), and ``banner`` says so on the page. ``journal``: the file that keeps events and alarms over a
+    restart, if they should be kept. Raises DefinitionError where a mission's XTCE file cannot be compiled.
     """
     by_name = {mission.name: mission for mission in missions}
     catalogues = {name: Catalogue(mission) for name, mission in by_name.items()}
-    hub = Hub(by_name, broker, ledger, prefix=prefix, banner=banner)
+    happened = Journal(journal)
+    hub = Hub(by_name, broker, ledger, happened, prefix=prefix, banner=banner)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(hub.run(), name="dashboard hub"),
             asyncio.create_task(hub.tell_ledger(), name="dashboard ledger"),
+            asyncio.create_task(_keep(happened), name="dashboard journal"),
         ]
         for task in tasks:
             task.add_done_callback(_explain_end)
@@ -67,12 +74,14 @@ def create_app(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await happened.save()
 
     app = FastAPI(title="Perilune Ground", lifespan=lifespan, docs_url=None, redoc_url=None)  # these need a CDN
     app.state.access = access or Access()
     app.state.hub = hub
     app.add_middleware(Guard, access=app.state.access)
-    app.include_router(history_router(store, by_name))
+    app.include_router(history_router(store, by_name, hub.newest))
+    app.include_router(rows_router(store, by_name))
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -124,6 +133,12 @@ def create_app(
     return app
 
 
+async def _keep(journal: Journal) -> NoReturn:
+    while True:
+        await asyncio.sleep(_JOURNAL_SECONDS)
+        await journal.save()
+
+
 async def _listen(socket: WebSocket, viewer: Viewer) -> None:
     """Take the page's messages until it closes."""
     while True:
@@ -171,6 +186,8 @@ async def serve(app: FastAPI, host: str, port: int, started: Callable[[str], Non
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family)
+        # Inherited by what it accepts: live batches are small, and Nagle's algorithm would hold them back for 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         raise ConfigError(f"the dashboard cannot listen on {host} port {port}: {error.strerror}") from error
     name = f"[{host}]" if ":" in host else host

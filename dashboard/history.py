@@ -18,6 +18,7 @@ from ground.stores.longtable import IDENTITY
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from dashboard.newest import Newest
     from ground.stores import Store
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -95,7 +96,7 @@ def _number(value: float | None) -> float | str | None:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def history_router(store: Store, missions: Collection[str]) -> APIRouter:
+def history_router(store: Store, missions: Collection[str], newest: Newest) -> APIRouter:
     """``/api/missions/{mission}/history`` and ``.../latest``."""
     router = APIRouter(prefix="/api/missions/{mission}", tags=["telemetry"])
 
@@ -123,7 +124,7 @@ def history_router(store: Store, missions: Collection[str]) -> APIRouter:
             raise HTTPException(400, str(error)) from error
         except StoreError as error:
             raise HTTPException(503, str(error)) from error
-        return await as_response(request, found.table, through=found.through, width=found.width)
+        return await as_response(request, found.table, through=found.through, width=found.width, rollup=found.rollup)
 
     @router.get("/latest", response_class=Response, responses=_RESPONSES)
     async def latest(
@@ -133,7 +134,7 @@ def history_router(store: Store, missions: Collection[str]) -> APIRouter:
             list[str] | None, Query(max_length=5000, description="container/parameter; all when there is none")
         ] = None,
     ) -> Response:
-        """The newest sample, by onboard time, of each parameter."""
+        """The newest sample of each parameter: what came last in real time, else the last one by onboard time."""
         known(mission)
         try:
             if parameter is None:
@@ -144,7 +145,7 @@ def history_router(store: Store, missions: Collection[str]) -> APIRouter:
                     for column in schema.names
                     if column not in IDENTITY.names
                 ]
-            found = await store.last(mission, parameter)
+            found = await newest.last(store, mission, parameter)
         except StoreError as error:
             raise HTTPException(503, str(error)) from error
         return await as_response(request, found)

@@ -1,6 +1,7 @@
 """Live: what comes from the broker goes to every open page that wants it, undecoded.
 
-The hub remembers what a page needs to begin with: the newest clocks and station reports, and the schemas.
+The hub remembers what a page needs to begin with: the newest clocks and station reports, the last events and alarms,
+the newest values and the schemas.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import aiomqtt
 import pyarrow as pa
 
+from dashboard.newest import Newest
 from dashboard.viewer import LiveBatch, Viewer
+from ground.link.connection import acknowledge_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from dashboard.journal import Journal
     from dashboard.viewer import Kind
     from ground.link.address import Address
 
@@ -32,15 +36,21 @@ _BACK_OFF = (0.5, 10.0)
 # Messages that the event loop has not come to yet. Beyond that they are lost, as if the viewers were slow.
 _INCOMING = 10_000
 
+_LONGEST_ENTRY = 16_384  # octets: hundreds are kept
+
+# What is said of no mission: events of the ground segment itself.
+_GROUND = "ground"
+
 # Schemas of a container and kind that are remembered, newest last: batches of the one before may still be under way.
 _SCHEMAS = 4
 
 
 class Hub:
     """``prefix`` (empty, or ending in ``/``): the namespace of the topics. ``ledger``: gives the ledger, JSON-ready.
+    ``journal``: keeps events and alarms for pages that come later.
 
     ``banner``: said to every page that comes, in a replay. ``connected``: whether the broker sends. ``counts``:
-    messages by what became of them.
+    messages by what became of them. ``newest``: the newest values.
     """
 
     def __init__(
@@ -48,15 +58,18 @@ class Hub:
         missions: Collection[str],
         broker: Address,
         ledger: Callable[[], Mapping[str, Any]],
+        journal: Journal,
         *,
         prefix: str = "",
         banner: str | None = None,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.connected = False
+        self.newest = Newest()
         self._missions = missions
         self._broker = broker
         self._ledger = ledger
+        self._journal = journal
         self._prefix = prefix
         self._viewers: set[Viewer] = set()
         self._standing: dict[str, str] = {}
@@ -65,8 +78,9 @@ class Hub:
             self._standing["banner"] = json.dumps({"type": "banner", "text": banner, "replay": True})
 
     def join(self) -> Viewer:
-        """A new page; it is told at once how things stand."""
+        """A new page; it is told at once how things stand, and what has happened."""
         viewer = Viewer(self._missions)
+        viewer.replace("log", json.dumps({"type": "log", "data": self._journal.entries()}))
         for key, text in self._standing.items():
             viewer.replace(key, text)
         self._viewers.add(viewer)
@@ -96,6 +110,7 @@ class Hub:
                     self._recovered()
                     wait = _BACK_OFF[0]
                     async for message in client.messages:
+                        acknowledge_now(client._client.socket())
                         self.take(message)
             except (aiomqtt.MqttError, OSError) as error:
                 _log.warning("no connection to the broker %s (%s)", self._broker, error)
@@ -125,7 +140,7 @@ class Hub:
 
     def _sort(self, levels: list[str], message: aiomqtt.Message) -> None:
         payload = message.payload
-        if len(levels) < 2 or levels[1] not in self._missions:
+        if len(levels) < 2 or (levels[1] not in self._missions and levels != ["event", _GROUND]):
             raise ValueError("of no mission that is shown here")
         match levels:
             case ["live", mission, container]:
@@ -139,7 +154,9 @@ class Hub:
             case ["clock", mission]:
                 self._stand(f"clock/{mission}", _report("clock", mission, payload))
             case ["event" | "alarm" as kind, mission]:
-                text = _report(kind, mission, payload)
+                if len(payload) > _LONGEST_ENTRY:
+                    raise ValueError(f"{len(payload)} octets are too many for an {kind}")
+                text = json.dumps(self._journal.enter(kind, mission, _values(payload)))
                 for viewer in self._viewers:
                     viewer.report(text)
             case _:
@@ -181,6 +198,7 @@ class Hub:
             self.counts["of no schema"] += 1  # the page sees the jump in the positions
             return
         batch = LiveBatch(mission, container, kind, schema, start, stop, payload)
+        self.newest.take(batch)
         for viewer in self._viewers:
             viewer.offer(batch)
 
@@ -210,10 +228,14 @@ def _kind(text: str) -> Kind:
 
 
 def _report(kind: str, mission: str, payload: bytes, station: str | None = None) -> str:
-    """The text message for a JSON report. JSON without NaN and infinity, which browsers don't read."""
-    data = json.loads(payload, parse_constant=_refuse)
+    """The text message for a JSON report."""
     named = {"station": station} if station is not None else {}
-    return json.dumps({"type": kind, "mission": mission, **named, "data": data})
+    return json.dumps({"type": kind, "mission": mission, **named, "data": _values(payload)})
+
+
+def _values(payload: bytes) -> Any:
+    """JSON without NaN and infinity, which browsers don't read."""
+    return json.loads(payload, parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> NoReturn:

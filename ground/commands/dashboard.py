@@ -27,6 +27,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
     command.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
     command.add_argument("--name", action="append", default=[], help="by which browsers call it, besides --host")
+    command.add_argument("--journal", type=Path, metavar="FILE", help="keeps events and alarms over a restart")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -42,7 +43,12 @@ async def _serve(options: argparse.Namespace) -> None:
     ledger: dict[str, Any] = {"missions": {}, "balanced": True}
     try:
         app = create_app(
-            [load_mission(name) for name in mission_names()], store, lambda: ledger, address, access=access
+            [load_mission(name) for name in mission_names()],
+            store,
+            lambda: ledger,
+            address,
+            access=access,
+            journal=options.journal,
         )
         name = f"ground-dashboard-{secrets.token_hex(4)}"
         async with Client(address, name, subscriptions=((LEDGER_TOPIC, 0),)) as client, asyncio.TaskGroup() as tasks:

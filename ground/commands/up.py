@@ -64,7 +64,12 @@ async def _up(options: argparse.Namespace) -> None:
         try:
             ingest = Ingest(missions, parse_broker_url(broker.url), options.data, store)
             app = create_app(
-                [m for m, _ in missions], store, ingest.report, parse_broker_url(broker.url), access=access
+                [m for m, _ in missions],
+                store,
+                ingest.report,
+                parse_broker_url(broker.url),
+                access=access,
+                journal=options.data / "journal.jsonl",
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(ingest.run(), name="ingest")

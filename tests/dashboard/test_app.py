@@ -105,6 +105,7 @@ async def test_openapi_describes_every_path(dashboard: Dashboard) -> None:
     mission = "/api/missions/{mission}"
     assert set(paths) == {
         "/healthz", "/api/missions", "/api/ledger", f"{mission}/parameters", f"{mission}/history", f"{mission}/latest",
+        f"{mission}/rows/{{container}}",
     }  # fmt: skip
 
 

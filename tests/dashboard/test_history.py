@@ -38,7 +38,8 @@ async def test_history_is_the_stores_own(stored: Dashboard, buckets: int) -> Non
     table = pa.ipc.open_stream(answer.content).read_all()
     expected = await stored.store.history("luna26", NAMES, T0, T0 + 3000 * MS, buckets)
     assert same(table.replace_schema_metadata(None), expected.table)
-    assert table.schema.metadata == {b"through": str(2**60 + 1).encode(), b"width": str(expected.width).encode()}
+    said = {"through": str(2**60 + 1), "width": str(expected.width), "rollup": "0"}
+    assert table.schema.metadata == {key.encode(): value.encode() for key, value in said.items()}
 
 
 @pytest.mark.parametrize("buckets", [100, 10_000])
@@ -48,7 +49,7 @@ async def test_history_as_json(stored: Dashboard, buckets: int) -> None:
     assert answer.headers["content-type"] == "application/json"
     found = answer.json()
     expected = await stored.store.history("luna26", NAMES, T0, T0 + 3000 * MS, buckets)
-    assert (found["through"], found["width"]) == (str(2**60 + 1), str(expected.width))
+    assert (found["through"], found["width"], found["rollup"]) == (str(2**60 + 1), str(expected.width), "0")
     times = expected.table["time"].cast(pa.int64()).cast(pa.string()).to_pylist()
     rows = expected.table.drop_columns("time").to_pylist()
     for row, time in zip(rows, times, strict=True):

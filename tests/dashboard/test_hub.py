@@ -15,12 +15,16 @@ from tests.dashboard.conftest import LEDGER, Dashboard, Publisher, Setup, publis
 from tests.stores.telemetry import MS, T0, random_batch, same
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from websockets.asyncio.client import ClientConnection
 
     from ground.stores import Store
     from tests.conftest import Mosquitto
 
 POWER = {"id": 1, "mission": "luna26", "container": "Power"}
+ALARM = {"time": str(T0), "parameter": "Power/voltage", "severity": "critical", "value": 1.5}
+EVENT = {"time": str(T0), "severity": "warning", "source": "bear-lakes", "text": "gap"}
 CLOCK = {"time": str(T0), "rate": 1.0, "wall": str(T0), "epoch": str(T0)}
 
 
@@ -159,11 +163,28 @@ async def test_a_page_is_told_how_things_stand(dashboard: Dashboard, publish: Pu
         assert {"type": "ledger", "data": LEDGER} in page.texts
         assert {"type": "clock", "mission": "luna26", "data": CLOCK} in page.texts
         assert {"type": "station", "mission": "luna26", "station": "weilheim", "data": station} in page.texts
-        alarm = {"time": str(T0), "parameter": "Power/voltage", "severity": "critical"}
-        await publish("alarm/luna26", json.dumps(alarm))
-        await publish("event/luna26", json.dumps({"text": "gap"}))
-        assert await page.text("alarm") == {"type": "alarm", "mission": "luna26", "data": alarm}
-        assert (await page.text("event"))["data"] == {"text": "gap"}
+        await publish("alarm/luna26", json.dumps(ALARM))
+        await publish("event/ground", json.dumps(EVENT))
+        for kind, mission, data in (("alarm", "luna26", ALARM), ("event", "ground", EVENT)):
+            told = await page.text(kind)
+            assert (told["mission"], told["data"]) == (mission, data)
+
+
+async def test_what_happened_is_told_to_pages_that_come_later_even_after_a_restart(
+    setup: Setup, publish: Publisher, tmp_path: Path
+) -> None:
+    kept = tmp_path / "data" / "journal.jsonl"
+    async with setup.dashboard(journal=kept) as dashboard:
+        async with dashboard.live() as socket:
+            page = Page(socket)
+            assert (await page.text("log"))["data"] == []
+            await publish("alarm/luna26", json.dumps(ALARM))
+            await publish("event/luna26", json.dumps(EVENT))
+            told = [await page.text("alarm"), await page.text("event")]
+        async with dashboard.live() as socket:
+            assert (await Page(socket).text("log"))["data"] == told
+    async with setup.dashboard(journal=kept) as again, again.live() as socket:
+        assert (await Page(socket).text("log"))["data"] == told
 
 
 async def test_a_replay_has_its_own_namespace_and_banner(setup: Setup, publish: Publisher) -> None:
@@ -198,6 +219,10 @@ async def test_damaged_messages_are_counted_and_survived(dashboard: Dashboard, p
         ("clock/apollo", "{}", {}),
         ("clock", "{}", {}),
         ("station/luna26", "{}", {}),
+        ("alarm/luna26", "{}", {}),
+        ("alarm/ground", json.dumps(ALARM), {}),
+        ("event/luna26", json.dumps({**EVENT, "time": T0 / 3}), {}),
+        ("event/luna26", json.dumps({**EVENT, "text": "x" * 20_000}), {}),
         ("schema/luna26/Power", b"no schema", {"schema_id": "x"}),
         ("schema/luna26/Power", rows.schema.serialize().to_pybytes(), {}),
         ("live/luna26/Power", b"x", {"schema_id": "x", "from": 1, "kind": "raw"}),

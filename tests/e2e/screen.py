@@ -99,9 +99,14 @@ class Screen:
 
     async def samples(self, plot: Locator) -> dict[str, list[tuple[int, float]]]:
         """What the plot shows, by parameter: (ns since 1970, value), out of the file that it saves."""
+        return read_samples(await self.saved(plot, "save"))
+
+    async def saved(self, plot: Locator, how: str) -> Path:
+        """The file that an entry of the plot's menu gives."""
+        await plot.get_by_test_id("save-menu").click()
         async with self.page.expect_download() as download:
-            await plot.get_by_test_id("save").click()
-        return read_samples(await (await download.value).path())
+            await plot.get_by_test_id(how).click()
+        return await (await download.value).path()
 
     def cell(self, mission: str, parameter: str) -> Locator:
         return self.page.locator(f'[data-testid="value-{parameter}"][data-mission="{mission}"]')

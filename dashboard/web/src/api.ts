@@ -1,5 +1,6 @@
 /** The dashboard's HTTP interface. */
 import { readHistory, readLatest, type History, type LatestRow } from "./arrow";
+import type { Window } from "./conductor";
 import type { Ledger, Mission, Parameter } from "./model";
 import type { Ns } from "./time";
 
@@ -34,6 +35,21 @@ export async function fetchHistory(
   query.set("stop", String(window.stop));
   query.set("buckets", String(window.buckets));
   return readHistory(await arrow(`${of(mission)}/history?${query}`, signal));
+}
+
+/** Where every sample of some parameters of one container in a window can be had as a file. */
+export function rowsUrl(
+  mission: string,
+  container: string,
+  parameters: readonly string[],
+  [start, stop]: Window,
+  format: string,
+): string {
+  const query = new URLSearchParams(parameters.map((name) => ["parameter", name.slice(container.length + 1)]));
+  query.set("start", String(start));
+  query.set("stop", String(stop));
+  query.set("format", format);
+  return `${of(mission)}/rows/${encodeURIComponent(container)}?${query}`;
 }
 
 /** The newest sample of every parameter of a mission. */

@@ -107,6 +107,8 @@ export interface History {
   through: number;
   /** Bucket width in ns. */
   width: bigint;
+  /** Length in ns of the roll-ups that it was made from in part; 0 where it was made from every sample. */
+  rollup: bigint;
   parameters: Map<string, HistoryRows>;
 }
 
@@ -139,6 +141,7 @@ export function readHistory(ipc: Uint8Array): History {
   return {
     through: Number(metadata?.get("through") ?? 0),
     width: BigInt(metadata?.get("width") ?? 0),
+    rollup: BigInt(metadata?.get("rollup") ?? 0),
     parameters,
   };
 }

@@ -13,6 +13,8 @@ export interface ClockReport {
 const SILENCE_MS = 3500;
 /** A difference to the running clock up to this (s) is jitter, taken up slowly; above it the clock is set. */
 const JITTER_S = 0.8;
+/** A difference above this (s) is another beginning of the mission: what was received before lies in another time. */
+const RESET_S = 60;
 
 export class MissionTime {
   /** The newest onboard time (SCET) received in real-time data. */
@@ -23,7 +25,8 @@ export class MissionTime {
   private anchor: Ns | null = null;
   private anchorMs = 0;
   private heardMs = -Infinity;
-  private rate = 1;
+  /** Mission seconds in a second. */
+  rate = 1;
   private confirmed = false;
   private lead = Infinity;
 
@@ -37,7 +40,7 @@ export class MissionTime {
     if (jitter && predicted !== null) {
       this.anchor = predicted + fromSeconds(off * 0.15);
     } else {
-      if (!first && Math.abs(off) > 60) this.forget();
+      if (!first && Math.abs(off) > RESET_S * Math.max(1, report.rate)) this.forget();
       this.anchor = report.time;
     }
     this.confirmed = !first;

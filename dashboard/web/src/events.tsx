@@ -1,8 +1,9 @@
 import { numberText } from "./format";
 import { signText } from "./limits";
-import type { AlarmReport, EventReport } from "./model";
-import { entries, missions, parameter, type Entry } from "./state";
-import { instantText, timeText } from "./time";
+import { OutOfLimits } from "./alarms";
+import type { AlarmReport, Entry, EventReport } from "./model";
+import { entries, missions, parameter } from "./state";
+import { instantText, timeText, toIso } from "./time";
 
 const EVENT_SIGNS: Record<EventReport["severity"], string> = { info: "ℹ info", warning: "▲ warning", error: "■ error" };
 
@@ -12,30 +13,26 @@ function alarmText(mission: string, alarm: AlarmReport): string {
   const value = typeof alarm.value === "number" ? numberText(alarm.value) : String(alarm.value);
   const { low, high } = alarm;
   const bounds =
-    low !== null && high !== null
-      ? `${low} … ${high}`
-      : low !== null
-        ? `at least ${low}`
-        : high !== null
-          ? `at most ${high}`
-          : "";
+    low !== null && high !== null ? `${low} … ${high}` : low !== null ? `at least ${low}` : `at most ${high}`;
   const back = alarm.severity === "normal" ? `back within limits, was ${alarm.previous}` : `limit ${bounds}${unit}`;
   return `${alarm.parameter} = ${value}${unit} (${back})`;
 }
 
 function Line({ entry }: { entry: Entry }) {
-  const { report, mission } = entry;
+  const { type, mission, data } = entry;
   const found = missions.value.find((m) => m.name === mission);
-  const time = BigInt(report.data.time);
+  const time = BigInt(data.time);
   return (
-    <li class={`entry ${report.kind}-${report.data.severity}`}>
-      <time title={instantText(time, 9, found?.absolute_time ?? true)}>{timeText(time)}</time>
+    <li class={`entry ${type}-${data.severity}`}>
+      <time title={`${instantText(time, 9, found?.absolute_time ?? true)}, here at ${toIso(BigInt(entry.received))}`}>
+        {timeText(time)}
+      </time>
       <span class="severity">
-        {report.kind === "alarm" ? signText(report.data.severity) : EVENT_SIGNS[report.data.severity]}
+        {type === "alarm" ? signText(entry.data.severity) : EVENT_SIGNS[entry.data.severity]}
       </span>
       <span class="what">
         <b>{found?.title ?? mission}</b>{" "}
-        {report.kind === "alarm" ? alarmText(mission, report.data) : `${report.data.source}: ${report.data.text}`}
+        {type === "alarm" ? alarmText(mission, entry.data) : `${entry.data.source}: ${entry.data.text}`}
       </span>
     </li>
   );
@@ -47,14 +44,17 @@ export function EventPanel() {
       <div class="panel-head">
         <h2>Events and alarms</h2>
         <span class="spacer" />
-        <span class="muted">since this page opened, newest first</span>
+        <span class="muted">newest first</span>
       </div>
-      <ol class="scroll" tabIndex={0}>
-        {entries.value.map((entry) => (
-          <Line key={entry.key} entry={entry} />
-        ))}
-        {!entries.value.length && <li class="empty">Nothing has happened yet.</li>}
-      </ol>
+      <div class="scroll" tabIndex={0}>
+        <OutOfLimits />
+        <ol>
+          {entries.value.map((entry) => (
+            <Line key={`${entry.received} ${entry.mission}`} entry={entry} />
+          ))}
+          {!entries.value.length && <li class="empty">Nothing has happened yet.</li>}
+        </ol>
+      </div>
     </section>
   );
 }

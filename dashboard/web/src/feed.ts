@@ -8,7 +8,7 @@ export type Connection = "connecting" | "connected" | "lost";
 
 /** A JSON message of the server. */
 export interface Report {
-  type: "clock" | "station" | "alarm" | "event" | "ledger" | "banner" | "error";
+  type: "clock" | "station" | "alarm" | "event" | "log" | "ledger" | "banner" | "error";
   mission?: string;
   station?: string;
   data?: unknown;

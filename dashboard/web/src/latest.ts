@@ -1,7 +1,11 @@
-/** The newest value of every parameter that this page has heard of, exactly as it came. */
+/**
+ * The newest value of every parameter that this page has heard of, exactly as it came. The newest is what came last in
+ * real time, not what has the latest onboard time: an onboard clock may be set back, and playback is the past.
+ */
 import { fromBase64, type Batch, type LatestRow, type Value } from "./arrow";
-import type { Parameter } from "./model";
-import { secondsBetween, type Ns } from "./time";
+import { limitState, type State } from "./limits";
+import type { AlarmReport, Parameter } from "./model";
+import { fromSeconds, secondsBetween, type Ns } from "./time";
 
 export interface Latest {
   time: Ns;
@@ -29,17 +33,17 @@ export class LatestValues {
     if (before !== undefined && last > before) {
       const step = secondsBetween(last, before) / batch.rows;
       const old = this.interval.get(key);
-      // Rises at once and falls slowly: a burst must not make the next pause look like silence.
-      this.interval.set(key, old === undefined ? step : Math.max(step, old * 0.9));
+      // Rises fast and falls slowly: a burst must not make the next pause look like silence, nor a silence like rhythm.
+      this.interval.set(key, old === undefined ? step : Math.max(Math.min(step, 2 * old), old * 0.9));
     }
-    if (before === undefined || last > before) this.newest.set(key, last);
+    this.newest.set(key, last);
     for (const name of batch.names) {
       if (name === "count" && batch.summary) continue;
       if (name.includes("|")) continue;
       for (let row = batch.rows - 1; row >= 0; row--) {
         const value = batch.value(name, row);
         if (value === null) continue;
-        this.put(`${key}/${name}`, { time: batch.time[row]!, ert: batch.ert[row]!, value });
+        this.values.set(`${key}/${name}`, { time: batch.time[row]!, ert: batch.ert[row]!, value });
         break;
       }
     }
@@ -55,19 +59,44 @@ export class LatestValues {
     }
   }
 
+  /** Takes the value that crossed a limit: of a container that nobody watches it is all that comes. */
+  alarm(mission: string, { parameter, time, value }: AlarmReport, lightTime: number): void {
+    if (value === null) return;
+    const scet = BigInt(time);
+    this.put(`${mission}:${parameter}`, { time: scet, ert: scet + fromSeconds(lightTime), value });
+  }
+
   private put(key: string, latest: Latest): void {
     const known = this.values.get(key);
-    if (!known || latest.time >= known.time) this.values.set(key, latest);
+    if (!known || latest.ert >= known.ert) this.values.set(key, latest);
+  }
+
+  /** How the parameter's newest value stands to its limits; null where nothing is known or said about it. */
+  state(mission: string, parameter: Parameter): State | null {
+    const value = this.get(mission, parameter.name)?.value ?? null;
+    const numeric = typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : null;
+    return limitState(numeric, parameter.limits);
   }
 
   get(mission: string, parameter: string): Latest | undefined {
     return this.values.get(`${mission}:${parameter}`);
   }
 
+  /**
+   * Whether a newer value was due by `edge`, the onboard time whose telemetry can be arriving now. `rate`: of the
+   * mission's clock; the way here takes its time whatever that is.
+   */
+  expired(mission: string, parameter: Parameter, edge: Ns | null, rate: number): boolean {
+    const known = this.get(mission, parameter.name);
+    if (!known || edge === null) return false;
+    return secondsBetween(edge, known.time) > this.expiry(mission, parameter.container, rate);
+  }
+
   /** Age in seconds beyond which a container's values are expired. */
-  expiry(mission: string, container: string): number {
+  expiry(mission: string, container: string, rate = 1): number {
     const interval = this.interval.get(`${mission}:${container}`);
-    return interval === undefined ? UNKNOWN_S : Math.max(LEAST_S, MISSED * interval);
+    const slower = Math.max(1, rate);
+    return interval === undefined ? UNKNOWN_S * slower : Math.max(LEAST_S * slower, MISSED * interval);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { integerText } from "./format";
-import type { Ledger, MissionLedger } from "./model";
+import type { Ledger, Mission, MissionLedger } from "./model";
 import { ledger, missions } from "./state";
 import { durationText } from "./time";
 
@@ -54,9 +54,20 @@ function Causes({ what, counts }: { what: string; counts: Record<string, number>
   );
 }
 
+/** "Bear Lakes / 1 Playback" for `bear-lakes/1`. */
+function channelText(mission: Mission | undefined, key: string): string {
+  const [station = "", vcid = ""] = key.split("/");
+  const title = mission?.stations.find(({ name }) => name === station)?.title ?? station;
+  const channel = mission?.channels.find((c) => c.vcid === Number(vcid));
+  return `${title} / ${vcid}${channel ? ` ${channel.name}` : ""}`;
+}
+
 function MissionCounts({ name, counts }: { name: string; counts: MissionLedger }) {
   const { frames, packets, rows, vcs, pending, missing } = counts;
-  const title = missions.value.find((m) => m.name === name)?.title ?? name;
+  const { refused = 0 } = rows;
+  const { nonfinite = 0 } = counts;
+  const mission = missions.value.find((m) => m.name === name);
+  const title = mission?.title ?? name;
   const rejected = sum(frames.rejected);
   const undecoded = sum(packets.undecoded);
   const id = (what: string): string => `ledger-${name}-${what}`;
@@ -83,8 +94,20 @@ function MissionCounts({ name, counts }: { name: string; counts: MissionLedger }
       <Stage name="Rows">
         <Count label="stored" value={rows.stored} id={id("rows")} />
         <Count label="repeated" value={rows.repeated} id={id("repeated")} />
+        <Count label="refused" value={refused} bad={refused > 0} id={id("refused")} />
         <Count label="pending" value={pending} id={id("pending")} />
       </Stage>
+      {refused > 0 && (
+        <p class="cause bad">
+          ▲ Refused: {integerText(refused)} have a time or a value that the database has no room for; the recording has
+          them
+        </p>
+      )}
+      {nonfinite > 0 && (
+        <p class="cause">
+          {integerText(nonfinite)} values are NaN or infinite, which the database cannot hold: stored as no value
+        </p>
+      )}
       <table class="vcs">
         <thead>
           <tr>
@@ -97,6 +120,9 @@ function MissionCounts({ name, counts }: { name: string; counts: MissionLedger }
             <th scope="col" title="Frames that the breaks swallowed">
               Lost
             </th>
+            <th scope="col" title="Frames that were sent while this station heard nothing for a minute or more">
+              Unheard
+            </th>
             <th scope="col" title="Packets that lost a part in a break">
               Cut
             </th>
@@ -105,11 +131,14 @@ function MissionCounts({ name, counts }: { name: string; counts: MissionLedger }
         <tbody>
           {Object.entries(vcs).map(([channel, vc]) => (
             <tr key={channel}>
-              <th scope="row">{channel.replace("/", " / ")}</th>
+              <th scope="row" title={channel}>
+                {channelText(mission, channel)}
+              </th>
               <td>{integerText(vc.frames)}</td>
               <td>{integerText(vc.packets)}</td>
               <td class={vc.gaps ? "bad" : ""}>{integerText(vc.gaps)}</td>
               <td class={vc.lost ? "bad" : ""}>{integerText(vc.lost)}</td>
+              <td>{integerText(vc.unheard)}</td>
               <td class={vc.dropped ? "bad" : ""}>{integerText(vc.dropped)}</td>
             </tr>
           ))}

@@ -4,6 +4,7 @@ import "./style/layout.css";
 import "./style/cards.css";
 import "./style/tree.css";
 import "./style/plots.css";
+import "./style/menu.css";
 import "./style/tables.css";
 import { render } from "preact";
 import { App } from "./app";

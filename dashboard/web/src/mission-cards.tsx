@@ -1,9 +1,10 @@
 import { useComputed } from "@preact/signals";
 import { numberText } from "./format";
-import { LINK_SIGNS, delivers, linkState } from "./link";
+import { AlarmBadge } from "./alarms";
+import { LINK_SIGNS, delivers, linkState, noContact } from "./link";
 import type { Mission, StationInfo, StationReport } from "./model";
 import { select } from "./session";
-import { activity, banner, ledger, selected, stations, tick, timeOf, visible } from "./state";
+import { activity, banner, ledger, playback, selected, stations, tick, timeOf, visible } from "./state";
 import { countdownText, dateText, durationText, secondsBetween, timeText } from "./time";
 
 function Clock({ mission }: { mission: Mission }) {
@@ -84,11 +85,14 @@ interface Listening {
   report: StationReport | undefined;
   /** Seconds since frames came from it; null where none came since the page opened. */
   silence: number | null;
+  /** Whether what the spacecraft recorded comes, too. */
+  plays: boolean;
 }
 
-function Station({ mission, info, report, silence, relieved }: Listening & { mission: Mission; relieved: boolean }) {
+function Station(of: Listening & { mission: Mission; relieved: boolean }) {
+  const { mission, info, report, silence, relieved, plays } = of;
   const now = tick.value;
-  const { kind, text } = linkState(report, silence, now / 1000, relieved);
+  const { kind, text } = linkState(report, silence, now / 1000, relieved, plays);
   const missionNow = timeOf(mission.name).now(now);
   const next = report?.next;
   const left = next && missionNow !== null ? secondsBetween(BigInt(next.time), missionNow) : null;
@@ -106,6 +110,26 @@ function Station({ mission, info, report, silence, relieved }: Listening & { mis
   );
 }
 
+/** That no station can hear it: the silence that nobody has to look into. */
+function NoContact({ mission, reports }: { mission: Mission; reports: StationReport[] }) {
+  const contact = noContact(reports);
+  if (!contact) return null;
+  const now = timeOf(mission.name).now(tick.value);
+  const { why, next } = contact;
+  return (
+    <p class="silent" role="status" data-testid={`no-contact-${mission.name}`}>
+      ○ No contact: {why}.
+      {next && now !== null && (
+        <>
+          {" "}
+          Next AOS <b>{timeText(next.time)}</b> {next.station}, in {countdownText(secondsBetween(next.time, now))}.
+        </>
+      )}
+      {mission.channels.some(({ mode }) => mode === "playback") && " What it records meanwhile comes by playback."}
+    </p>
+  );
+}
+
 /** Why a simulated mission is silent as a whole; null where it isn't. */
 function silenceOf(mission: Mission): string | null {
   if (!mission.simulated || banner.value?.replay) return null;
@@ -119,12 +143,14 @@ function silenceOf(mission: Mission): string | null {
 const GRACE_MS = 3000;
 
 function Card({ mission }: { mission: Mission }) {
+  const since = (heard: number | undefined): number | null => (heard === undefined ? null : (tick.value - heard) / 1000);
   const all = stationsOf(mission).map((info): Listening => {
-    const heard = activity.get(`${mission.name}/${info.name}`);
+    const key = `${mission.name}/${info.name}`;
     return {
       info,
-      report: stations.value.get(`${mission.name}/${info.name}`),
-      silence: heard === undefined ? null : (tick.value - heard) / 1000,
+      report: stations.value.get(key),
+      silence: since(activity.get(key)),
+      plays: delivers(since(playback.get(key))),
     };
   });
   const relieved = all.some(({ silence }) => delivers(silence));
@@ -146,6 +172,7 @@ function Card({ mission }: { mission: Mission }) {
           {mission.title}
         </button>
         {mission.simulated && <span class="tag">simulated</span>}
+        <AlarmBadge mission={mission} />
         <Clock mission={mission} />
       </div>
       <dl class="metrics">
@@ -169,11 +196,14 @@ function Card({ mission }: { mission: Mission }) {
           {silent}
         </p>
       ) : (
-        <ul class="stations">
-          {all.map((one) => (
-            <Station key={one.info.name} mission={mission} relieved={relieved} {...one} />
-          ))}
-        </ul>
+        <>
+          <NoContact mission={mission} reports={reporting.map(({ report }) => report!)} />
+          <ul class="stations">
+            {all.map((one) => (
+              <Station key={one.info.name} mission={mission} relieved={relieved} {...one} />
+            ))}
+          </ul>
+        </>
       )}
     </section>
   );

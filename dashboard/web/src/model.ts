@@ -68,14 +68,23 @@ export interface AlarmReport {
   high: number | null;
 }
 
+/** An event or alarm as the server keeps it. `received`: when it came there, ns since 1970 UTC of its own clock. */
+export type Entry = { mission: string; received: string } & (
+  | { type: "event"; data: EventReport }
+  | { type: "alarm"; data: AlarmReport }
+);
+
 type Counts = Record<string, number>;
 
 export interface MissionLedger {
   frames: { in: number; good: number; duplicate: number; rejected: Counts };
-  vcs: Record<string, { frames: number; gaps: number; lost: number; dropped: number; packets: number }>;
+  vcs: Record<string, { frames: number; gaps: number; lost: number; unheard: number; dropped: number; packets: number }>;
   packets: { in: number; decoded: number; idle: number; undecoded: Counts };
-  rows: { stored: number; repeated: number };
+  /** `refused`: rows that the database has no room for, for ever. */
+  rows: { stored: number; repeated: number; refused?: number };
   pending: number;
+  /** NaN and infinities that the database has no number for: stored as nulls. */
+  nonfinite?: number;
   /** Frames that a station numbered and that never arrived: the broker dropped them. */
   missing: number;
 }

@@ -1,66 +1,15 @@
-import { useComputed, useSignal, type Signal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { backToLive } from "./conductor-bar";
 import { fix, pan, windowOf, zoom, type Window } from "./conductor";
 import type { Readings } from "./cursor";
+import { LegendEntry } from "./plot-legend";
 import { PlotView } from "./plot-view";
-import { valueText } from "./format";
-import type { Parameter } from "./model";
-import {
-  byName,
-  closePlot,
-  container,
-  current,
-  edges,
-  latest,
-  missions,
-  range,
-  removeFromPlot,
-  selected,
-  tick,
-  type Plot,
-} from "./state";
-import { save } from "./table";
-import { timeText } from "./time";
+import { SaveMenu } from "./save-menu";
+import { byName, closePlot, container, current, edges, missions, range, selected, type Plot } from "./state";
+import { durationText, secondsBetween, timeText } from "./time";
 
 const NONE: Readings = { at: null, rows: [] };
-
-interface LegendProps {
-  plot: Plot;
-  parameter: Parameter;
-  place: number;
-  readings: Signal<Readings>;
-}
-
-function LegendEntry({ plot, parameter, place, readings }: LegendProps) {
-  const alike = plot.parameters.filter((name) => name.endsWith(`/${parameter.parameter}`)).length > 1;
-  const text = useComputed(() => {
-    const { at, rows } = readings.value;
-    if (at !== null) return rows[place]?.text ?? "–";
-    void tick.value;
-    const newest = latest.get(plot.mission, parameter.name);
-    return newest ? valueText(newest.value, parameter) : "–";
-  });
-  const band = useComputed(() => (readings.value.at === null ? null : (readings.value.rows[place]?.band ?? null)));
-  return (
-    <li class={`series series-${place % 8}`}>
-      <i aria-hidden="true" />
-      <span class="name" title={`${parameter.name}\n${parameter.description}`}>
-        {alike ? parameter.name : parameter.parameter}
-      </span>
-      <b>{text}</b>
-      {parameter.unit && <small>{parameter.unit}</small>}
-      {band.value && <small class="band">{band}</small>}
-      <button
-        type="button"
-        aria-label={`Remove ${parameter.name} from the plot`}
-        onClick={() => removeFromPlot(plot.id, parameter.name)}
-      >
-        ×
-      </button>
-    </li>
-  );
-}
 
 function act(mission: string, change: (window: Window) => Window): void {
   const known = edges();
@@ -82,6 +31,7 @@ export function PlotPanel({ plot }: { plot: Plot }) {
   const view = useRef<PlotView | null>(null);
   const readings = useSignal<Readings>(NONE);
   const note = useSignal<string | null>(null);
+  const rollup = useSignal(0n);
   const known = byName.value.get(plot.mission);
   const key = plot.parameters.join();
   const members = useMemo(
@@ -100,6 +50,7 @@ export function PlotPanel({ plot }: { plot: Plot }) {
       parameters: members,
       readings,
       note,
+      rollup,
       change: (turn) => act(plot.mission, turn),
       reset: backToLive,
     });
@@ -135,10 +86,6 @@ export function PlotPanel({ plot }: { plot: Plot }) {
     else return;
     event.preventDefault();
   };
-  const keep = (): void => {
-    const table = view.current?.table();
-    if (table) save(table.name, table.text);
-  };
   const missing = plot.parameters.length - members.length;
 
   return (
@@ -160,17 +107,13 @@ export function PlotPanel({ plot }: { plot: Plot }) {
             <LegendEntry key={parameter.name} plot={plot} parameter={parameter} place={place} readings={readings} />
           ))}
         </ul>
+        {rollup.value > 0n && (
+          <small class="rollup" title="Drawn from summaries of so long each, not from every sample; saving gives them all">
+            from {durationText(secondsBetween(rollup.value, 0n))} roll-ups
+          </small>
+        )}
         <span class="at">{useComputed(() => (readings.value.at === null ? "" : timeText(readings.value.at, 3)))}</span>
-        <button
-          type="button"
-          class="quiet tool"
-          aria-label="Save what is shown as CSV"
-          title="Save what is shown as CSV"
-          data-testid="save"
-          onClick={keep}
-        >
-          ⤓
-        </button>
+        <SaveMenu plot={plot} view={view} />
         <button
           type="button"
           class="quiet tool"

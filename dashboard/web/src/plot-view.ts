@@ -7,7 +7,7 @@ import { cursor, type Reading, type Readings } from "./cursor";
 import { numberText, valueText } from "./format";
 import { onFrame } from "./frame";
 import { discrete, type Parameter } from "./model";
-import { consumers, reconnected } from "./session";
+import { consumers, filled, reconnected } from "./session";
 import { range, timeOf } from "./state";
 import { csv } from "./table";
 import { theme } from "./theme";
@@ -20,6 +20,8 @@ export interface PlotSetup {
   parameters: readonly Parameter[];
   readings: Signal<Readings>;
   note: Signal<string | null>;
+  /** Length in ns of the roll-ups that the history was made from in part; 0 where it was every sample. */
+  rollup: Signal<Ns>;
   change(turn: (window: Window) => Window): void;
   reset(): void;
 }
@@ -49,13 +51,18 @@ export class PlotView {
     );
     const consume = this.traces.batch.bind(this.traces);
     const refresh = this.traces.refresh.bind(this.traces);
+    const refill = (mission: string): void => {
+      if (mission === setup.mission) refresh();
+    };
     consumers.add(consume);
     reconnected.add(refresh);
+    filled.add(refill);
     const resize = new ResizeObserver(() => this.resize());
     resize.observe(host);
     this.undo.push(
       () => consumers.delete(consume),
       () => reconnected.delete(refresh),
+      () => filled.delete(refill),
       () => resize.disconnect(),
       theme.subscribe(() => this.restyle()),
       onFrame((now) => this.paint(now)),
@@ -71,11 +78,16 @@ export class PlotView {
 
   /** What is shown now, as CSV; null before there is anything. */
   table(): { name: string; text: string } | null {
-    const window = this.window(performance.now());
+    const window = this.shown();
     if (!window) return null;
     const { mission, parameters, absolute } = this.setup;
     const since = absolute ? toIso(window[0]).replaceAll(":", "").slice(0, 17) : String(window[0]);
     return { name: `${mission}-${since}.csv`, text: csv(parameters, this.traces.series, window, absolute) };
+  }
+
+  /** The window that is shown now; null before the mission's time is known. */
+  shown(): Window | null {
+    return this.window(performance.now());
   }
 
   /** The fixed window of this plot's mission; null where it follows the clock. */
@@ -98,6 +110,7 @@ export class PlotView {
     const pixels = Math.max(50, chart.bbox.width / devicePixelRatio);
     this.traces.ensure(window, pixels, this.fixed() === null, nowMs);
     this.say(this.traces.failure && `History can't be had: ${this.traces.failure}. Trying again.`);
+    if (this.setup.rollup.value !== this.traces.rollup) this.setup.rollup.value = this.traces.rollup;
     this.follow(chart);
     const perPixel = Number(window[1] - window[0]) / (pixels * devicePixelRatio);
     const moved = Math.abs(Number(window[0] - this.painted.start)) + Math.abs(Number(window[1] - this.painted.stop));

@@ -4,7 +4,7 @@ import { fetchLatest, fetchLedger, fetchMissions, fetchParameters } from "./api"
 import type { Batch, LatestRow } from "./arrow";
 import { Feed, feedUrl, type Report } from "./feed";
 import { readHash, writeHash } from "./hash";
-import type { AlarmReport, EventReport, Ledger, StationReport } from "./model";
+import type { Entry, Ledger, StationReport } from "./model";
 import * as state from "./state";
 import { firstLook } from "./tree";
 
@@ -12,6 +12,8 @@ import { firstLook } from "./tree";
 export const consumers = new Set<(batch: Batch) => void>();
 /** Called after the feed came back. */
 export const reconnected = new Set<() => void>();
+/** Called when playback has filled a mission's history, which no live batch tells of. */
+export const filled = new Set<(mission: string) => void>();
 
 /**
  * How often (ms) definitions are looked at again: containers appear when their first packet does. So a mission that has
@@ -33,6 +35,24 @@ function onBatch(batch: Batch): void {
   for (const consume of consumers) consume(batch);
 }
 
+/** How often (ms) plots ask for what playback has filled, and how long the store may take to have it. */
+const FILL_MS = 5000;
+const STORED_MS = 3000;
+/** When (page's clock, ms) playback of a mission whose plots will be refreshed last came. */
+const filling = new Map<string, number>();
+
+function playedBack(mission: string): void {
+  const scheduled = filling.has(mission);
+  filling.set(mission, performance.now());
+  if (scheduled) return;
+  setTimeout(() => {
+    const late = performance.now() - filling.get(mission)! < STORED_MS;
+    filling.delete(mission);
+    for (const refresh of filled) refresh(mission);
+    if (late) playedBack(mission);
+  }, FILL_MS);
+}
+
 function onLedger(ledger: Ledger): void {
   const now = performance.now();
   const before = state.ledger.value;
@@ -40,22 +60,34 @@ function onLedger(ledger: Ledger): void {
     if (counts.frames.in > 0) state.hear(mission);
     if (counts.packets.in > 0 && !before?.missions[mission]?.packets.in)
       for (const wait of SOON_MS) setTimeout(() => void loadMission(mission).catch(explain), wait);
-    for (const [channel, { frames }] of Object.entries(counts.vcs)) {
-      const station = `${mission}/${channel.split("/")[0]}`;
-      const known = before?.missions[mission]?.vcs[channel]?.frames ?? 0;
-      if (before && frames > known) state.activity.set(station, now);
+    const channels = state.missions.value.find(({ name }) => name === mission)?.channels;
+    for (const [key, { frames }] of Object.entries(counts.vcs)) {
+      const [station, vcid] = key.split("/");
+      const known = before?.missions[mission]?.vcs[key]?.frames ?? 0;
+      if (!before || frames <= known) continue;
+      state.activity.set(`${mission}/${station}`, now);
+      if (channels?.find((channel) => channel.vcid === Number(vcid))?.mode !== "playback") continue;
+      state.playback.set(`${mission}/${station}`, now);
+      playedBack(mission);
     }
   }
   state.ledger.value = ledger;
 }
 
-function onReport({ type, mission, station, data, text, replay }: Report): void {
+function onEntry(entry: Entry): void {
+  state.enter(entry);
+  if (entry.type === "alarm")
+    state.latest.alarm(entry.mission, entry.data, state.timeOf(entry.mission).lightTime);
+}
+
+function onReport(report: Report): void {
+  const { type, mission, station, data, text, replay } = report;
   if (type === "ledger") return onLedger(data as Ledger);
+  if (type === "log") return state.recall(data as Entry[]);
+  if (type === "event" || type === "alarm") return onEntry(report as Entry);
   if (type === "banner") return void (state.banner.value = text ? { text, replay: replay ?? false } : null);
   if (type === "error") return void (state.trouble.value = text ?? null);
   if (!mission) return;
-  if (type === "event") return state.enter(mission, { kind: "event", data: data as EventReport });
-  if (type === "alarm") return state.enter(mission, { kind: "alarm", data: data as AlarmReport });
   const now = performance.now();
   state.hear(mission);
   if (type === "clock") {
@@ -84,6 +116,10 @@ async function loadLatest(name: string): Promise<LatestRow[]> {
 
 async function loadMission(name: string): Promise<void> {
   await loadDefinitions(name);
+  await loadValues(name);
+}
+
+async function loadValues(name: string): Promise<void> {
   const rows = await loadLatest(name);
   const newest = rows.reduce<(typeof rows)[number] | null>((a, b) => (a && a.time >= b.time ? a : b), null);
   if (newest) {
@@ -99,35 +135,40 @@ async function loadMission(name: string): Promise<void> {
 async function load(): Promise<void> {
   const list = await fetchMissions();
   state.missions.value = list;
-  await Promise.all(list.map((mission) => loadMission(mission.name)));
+  await Promise.all(list.map(({ name }) => loadDefinitions(name)));
+  // Plots can begin without them.
+  for (const { name } of list) loadValues(name).catch(explain);
   const ledger = await fetchLedger();
   if (!state.ledger.value) onLedger(ledger);
   state.problem.value = null;
 }
 
-/** A first view for those who come without a link: a plot of each simulated mission, and some values. */
+/** A first view for those who come without a link: plots of the simulated missions in turn, and some values. */
 function welcome(linked: boolean): void {
   const shown = state.visible.value;
   const first = shown[0];
   if (!state.selected.value) state.selected.value = first?.name ?? null;
   if (linked || state.plots.value.length) return;
   const simulated = shown.filter((mission) => mission.simulated);
-  for (const mission of simulated.length ? simulated : shown.slice(0, 1)) choose(mission.name);
+  const looks = (simulated.length ? simulated : shown.slice(0, 1)).map(({ name }) => ({ name, plots: lookAt(name) }));
+  for (let i = 0; looks.some(({ plots }) => i < plots.length); i++)
+    for (const { name, plots } of looks) if (plots[i]) state.openPlot(name, plots[i]!);
   const opening = state.selected.value ?? first?.name;
   if (opening) select(opening);
 }
 
-function choose(mission: string): void {
-  const names = firstLook(state.parameters.value.get(mission) ?? []);
-  if (names.length) state.openPlot(mission, names);
+/** On a phone each plot is a screen of its own: one is enough to begin with. */
+function lookAt(mission: string): string[][] {
+  const looks = firstLook(state.parameters.value.get(mission) ?? []);
+  return matchMedia("(max-width: 860px)").matches ? looks.slice(0, 1) : looks;
 }
 
-/** Turns the tree and the table to a mission, and opens a first plot of it where there is none. */
+/** Turns the tree and the table to a mission, and opens the first plots of it where there are none. */
 export function select(mission: string): void {
   state.selected.value = mission;
   const plot = state.plots.value.find((p) => p.mission === mission);
   if (plot) state.current.value = plot.id;
-  else choose(mission);
+  else for (const names of lookAt(mission)) state.openPlot(mission, names);
   const shown = state.plots.value.find((p) => p.mission === mission)?.parameters[0];
   state.container.value = shown?.split("/")[0] ?? state.parameters.value.get(mission)?.[0]?.container ?? null;
 }

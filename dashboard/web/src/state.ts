@@ -5,16 +5,10 @@ import type { Range } from "./conductor";
 import type { Connection } from "./feed";
 import type { PlotView, View } from "./hash";
 import { LatestValues } from "./latest";
-import type { AlarmReport, EventReport, Ledger, Mission, Parameter, StationReport } from "./model";
+import type { Entry, Ledger, Mission, Parameter, StationReport } from "./model";
 
 export interface Plot extends PlotView {
   id: number;
-}
-
-export interface Entry {
-  key: number;
-  mission: string;
-  report: { kind: "event"; data: EventReport } | { kind: "alarm"; data: AlarmReport };
 }
 
 export const connection = signal<Connection>("connecting");
@@ -31,6 +25,7 @@ export const parameters = signal<ReadonlyMap<string, readonly Parameter[]>>(new 
 /** By `mission/station`. */
 export const stations = signal<ReadonlyMap<string, StationReport>>(new Map());
 export const ledger = signal<Ledger | null>(null);
+/** Events and alarms, newest first by their arrival at the server. */
 export const entries = signal<readonly Entry[]>([]);
 
 export const selected = signal<string | null>(null);
@@ -46,6 +41,8 @@ export const times = new Map<string, MissionTime>();
 export const latest = new LatestValues();
 /** When (page's clock, ms) the frame counter of a `mission/station` last moved. */
 export const activity = new Map<string, number>();
+/** The same for its playback channels alone. */
+export const playback = new Map<string, number>();
 
 /** Missions on screen: simulated ones first, then those that were heard of. A replay has only what it recorded. */
 export const visible = computed(() =>
@@ -131,10 +128,15 @@ export function show(wanted: View): void {
   current.value = plots.value[0]?.id ?? null;
 }
 
-let nextEntry = 1;
-const ENTRIES = 300;
+const ENTRIES = 2000;
 
 /** Puts an event or alarm on top of the list, which is bounded. */
-export function enter(mission: string, report: Entry["report"]): void {
-  entries.value = [{ key: nextEntry++, mission, report }, ...entries.value].slice(0, ENTRIES);
+export function enter(entry: Entry): void {
+  entries.value = [entry, ...entries.value].slice(0, ENTRIES);
+}
+
+/** Takes what happened before this page listened; it holds all that the list held. */
+export function recall(log: readonly Entry[]): void {
+  const age = (a: Entry, b: Entry): number => (BigInt(a.received) < BigInt(b.received) ? 1 : -1);
+  entries.value = [...log].sort(age).slice(0, ENTRIES);
 }

@@ -33,12 +33,17 @@ export function csv(
   return `${lines.join("\n")}\n`;
 }
 
-/** Hands a text to the browser as a file. */
-export function save(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+/** Hands what is at an address to the browser as a file; without a name the server's answer has it. */
+export function download(url: string, name = ""): void {
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
   link.click();
+}
+
+/** Hands a text to the browser as a file. */
+export function save(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  download(url, name);
   URL.revokeObjectURL(url);
 }

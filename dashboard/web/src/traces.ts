@@ -26,6 +26,8 @@ export class Traces {
   /** Why the newest request failed; null when it didn't. */
   failure: string | null = null;
   loading = false;
+  /** Length in ns of the roll-ups that the history was made from in part; 0 where it was every sample. */
+  rollup = 0n;
 
   private asked: Asked | null = null;
   private abort: AbortController | null = null;
@@ -118,6 +120,7 @@ export class Traces {
   }
 
   private load(answer: History): void {
+    this.rollup = answer.rollup;
     this.series.forEach((series, i) => series.load(answer.parameters.get(this.parameters[i]!), answer.through));
   }
 

@@ -21,31 +21,28 @@ export function branches(parameters: readonly Parameter[], query: string): Branc
   return Array.from(found, ([container, itsParameters]) => ({ container, parameters: itsParameters }));
 }
 
-/** What is worth seeing first, best first; a parameter counts by the first pattern that it matches. */
-const FIRST_LOOK = [
-  /battery_?charge|state_of_charge|soc\b|_soc/,
-  /battery_?voltage/,
-  /voltage/,
-  /array_?(power|current)/,
-  /range/,
-  /temp/,
+/** What is worth seeing first: a plot each of power, what the instruments count, temperatures and the radio link. */
+const LOOKS: readonly (readonly (readonly RegExp[])[])[] = [
+  [
+    [/battery_?charge|state_of_charge|(^|_)soc(_|$)/, /battery_?voltage/],
+    [/array_?power/, /array_?current/],
+  ],
+  [[/neutrons_epithermal/, /proton_density/, /count_?rate/], [/neutrons_thermal/, /proton_speed/]],
+  [[/battery_?temp/], [/transmitter_?temp/, /computer_?temp/]],
+  [[/receiver_?power/, /signal/], [/uplink_?eb_?n0/, /snr/]],
 ];
-const HOME = /^(power|eps|electrical)/i;
 
-/** Two parameters for a first plot of a mission that nobody has chosen anything of yet. */
-export function firstLook(parameters: readonly Parameter[]): string[] {
-  const scored = parameters
-    .filter((p) => p.kind === "float" || p.kind === "integer")
-    .map((p, place) => {
-      const name = p.parameter.toLowerCase();
-      const found = FIRST_LOOK.findIndex((pattern) => pattern.test(name));
-      const kind = p.kind === "float" ? 0 : 50;
-      return { p, score: (found < 0 ? 30 : found) + (HOME.test(p.container) ? 0 : 10) + kind + place / 1e4 };
-    })
-    .sort((a, b) => a.score - b.score);
-  const best = scored[0]?.p;
-  if (!best) return [];
-  const sameContainer = scored.slice(1).filter(({ p }) => p.container === best.container);
-  const second = sameContainer.find(({ p }) => p.unit !== best.unit) ?? sameContainer[0];
-  return second ? [best.name, second.p.name] : [best.name];
+const numeric = (p: Parameter): boolean => p.kind === "float" || p.kind === "integer";
+
+/** The parameters of the first plots, one or two each, of a mission that nobody has chosen anything of yet. */
+export function firstLook(parameters: readonly Parameter[]): string[][] {
+  const drawn = parameters.filter(numeric);
+  const find = (pattern: RegExp): Parameter | undefined => drawn.find((p) => pattern.test(p.parameter.toLowerCase()));
+  const looks = LOOKS.map((lines) => {
+    const best = lines.map((patterns) => patterns.map(find).find((p) => p !== undefined));
+    const first = best.find((p) => p !== undefined);
+    return best.filter((p) => p && p.container === first!.container).map((p) => p!.name);
+  }).filter((names) => names.length);
+  if (looks.length || !drawn[0]) return looks;
+  return [drawn.filter((p) => p.container === drawn[0]!.container).slice(0, 2).map((p) => p.name)];
 }

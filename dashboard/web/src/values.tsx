@@ -1,5 +1,6 @@
+import { Expired } from "./expired";
 import { exactText, valueText } from "./format";
-import { limitState, sign, signText } from "./limits";
+import { sign, signText } from "./limits";
 import type { Parameter } from "./model";
 import {
   byName,
@@ -24,11 +25,11 @@ interface RowProps {
 function Row({ mission, parameter, full }: RowProps) {
   const known = latest.get(mission, parameter.name);
   const value = known?.value ?? null;
-  const edge = timeOf(mission).edge(tick.value);
+  const time = timeOf(mission);
+  const edge = time.edge(tick.value);
   const age = known && edge !== null ? Math.max(0, secondsBetween(edge, known.time)) : null;
-  const expired = age !== null && age > latest.expiry(mission, parameter.container);
-  const numeric = typeof value === "number" ? value : typeof value === "bigint" ? Number(value) : null;
-  const state = limitState(numeric, parameter.limits);
+  const expired = latest.expired(mission, parameter, edge, time.rate);
+  const state = latest.state(mission, parameter);
   const found = missions.value.find((m) => m.name === mission);
   const absolute = found?.absolute_time ?? true;
   return (
@@ -50,11 +51,7 @@ function Row({ mission, parameter, full }: RowProps) {
         {known ? timeText(known.time, 1) : "–"}
       </td>
       <td class="age">
-        {expired && (
-          <span title="Expired: no newer value came when one was due" role="img" aria-label="expired">
-            ◷{" "}
-          </span>
-        )}
+        {expired && <Expired />}
         {age === null ? "–" : shortAge(age)}
       </td>
       <td class="state">

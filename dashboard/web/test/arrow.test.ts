@@ -88,10 +88,11 @@ test("history is cut into parameters", () => {
     new Map([
       ["through", "42"],
       ["width", "10"],
+      ["rollup", "60000000000"],
     ]),
   );
   const history = readHistory(ipc);
-  expect([history.through, history.width]).toEqual([42, 10n]);
+  expect([history.through, history.width, history.rollup]).toEqual([42, 10n, 60n * 1_000_000_000n]);
   const a = history.parameters.get("C/a")!;
   expect([Array.from(a.time), Array.from(a.low), Array.from(a.line), Array.from(a.high)]).toEqual([
     [T, T + 10n],

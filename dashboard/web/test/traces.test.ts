@@ -8,7 +8,7 @@ const WINDOW = [0n, 100n * S] as const;
 function answer(through: number, ...seconds: number[]): History {
   const line = Float64Array.from(seconds);
   const time = BigInt64Array.from(seconds, (s) => BigInt(s) * S);
-  return { through, width: S, parameters: new Map([["C/v", { time, line, low: line, high: line }]]) };
+  return { through, width: S, rollup: 0n, parameters: new Map([["C/v", { time, line, low: line, high: line }]]) };
 }
 
 function batch(from: number, to: number, second: number): Batch {

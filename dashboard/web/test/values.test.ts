@@ -3,7 +3,7 @@ import type { Batch } from "../src/arrow";
 import { axisText, exactText, hexText, numberText, valueText } from "../src/format";
 import { LatestValues } from "../src/latest";
 import { limitState, signText } from "../src/limits";
-import { linkState } from "../src/link";
+import { linkState, noContact } from "../src/link";
 import type { Parameter, StationReport } from "../src/model";
 import { branches, firstLook } from "../src/tree";
 
@@ -106,7 +106,22 @@ describe("the tree", () => {
   });
 
   test("knows what to look at first", () => {
-    expect(firstLook(all)).toEqual(["Power/state_of_charge", "Power/battery_voltage"]);
+    const rich = [
+      parameter("Power/battery_charge"),
+      parameter("Power/array_power"),
+      parameter("Thermal/battery_temperature"),
+      parameter("Neutrons/neutrons_thermal", { kind: "integer" }),
+      parameter("Neutrons/neutrons_epithermal", { kind: "integer" }),
+    ];
+    expect(firstLook(rich)).toEqual([
+      ["Power/battery_charge", "Power/array_power"],
+      ["Neutrons/neutrons_epithermal", "Neutrons/neutrons_thermal"],
+      ["Thermal/battery_temperature"],
+    ]);
+    expect(firstLook(all)).toEqual([["Power/state_of_charge"]]);
+    expect(firstLook([parameter("C/a"), parameter("C/b"), parameter("C/c"), parameter("D/d")])).toEqual([
+      ["C/a", "C/b"],
+    ]);
     expect(firstLook([parameter("Packet_40/raw", { kind: "binary" })])).toEqual([]);
   });
 });
@@ -133,6 +148,32 @@ describe("a station's silence", () => {
     expect(linkState(report, 1, 60, true).kind).toBe("receiving");
   });
 
+  test("ends with what was recorded meanwhile", () => {
+    expect(linkState(report, 1, 99, true, true).text).toBe("receiving, with playback");
+  });
+
+  test("of all of them says why and when it ends", () => {
+    const away = (reason: string, station: string, aos: bigint | null): StationReport => ({
+      ...report,
+      in_view: false,
+      reason,
+      station,
+      next: aos === null ? null : { event: "AOS", time: String(aos) },
+    });
+    const all = [
+      away("below the horizon", "A", null),
+      away("occulted by the Moon", "B", 9n * S),
+      away("occulted by the Moon", "C", 8n * S),
+    ];
+    expect(noContact(all)).toEqual({
+      why: "occulted by the Moon, below the horizon",
+      next: { time: 8n * S, station: "C" },
+    });
+    expect(noContact([all[0]!])).toEqual({ why: "below the horizon", next: null });
+    expect(noContact([...all, report])).toBeNull();
+    expect(noContact([])).toBeNull();
+  });
+
   test("is told of stations without reports, too", () => {
     expect(linkState(undefined, 1, 9).kind).toBe("receiving");
     expect(linkState(undefined, null, 9).kind).toBe("unknown");
@@ -155,12 +196,12 @@ describe("latest values", () => {
     numbers: () => null,
   });
 
-  test("are the newest, with a value, and no columns of summaries", () => {
+  test("are what came last, with a value, and no columns of summaries", () => {
     const latest = new LatestValues();
     latest.batch(batch(5, 1.5));
-    latest.batch(batch(4, 2.5));
+    latest.batch(batch(4, 2.5)); // the onboard clock was set back
     latest.batch(batch(6, null));
-    expect(latest.get("m", "C/v")).toEqual({ time: 5n * S, ert: 5n * S, value: 1.5 });
+    expect(latest.get("m", "C/v")).toEqual({ time: 4n * S, ert: 4n * S, value: 2.5 });
     expect(latest.get("m", "C/v|min")).toBeUndefined();
     expect(latest.get("m", "C/count")).toBeUndefined();
   });
@@ -170,6 +211,39 @@ describe("latest values", () => {
     expect(latest.expiry("m", "C")).toBe(30);
     for (let s = 0; s < 50; s += 10) latest.batch(batch(s, 1));
     expect(latest.expiry("m", "C")).toBeCloseTo(50);
+  });
+
+  test("keep their rhythm over a silence", () => {
+    const latest = new LatestValues();
+    for (const s of [0, 10, 20, 7200]) latest.batch(batch(s, 1));
+    expect(latest.expiry("m", "C")).toBe(100);
+    const p = parameter("C/v");
+    expect(latest.expired("m", p, 7300n * S, 1)).toBe(false);
+    expect(latest.expired("m", p, 7301n * S, 1)).toBe(true);
+    expect(latest.expired("m", p, 7301n * S, 40)).toBe(false);
+    expect(latest.expired("m", p, null, 1)).toBe(false);
+  });
+
+  test("of the store don't replace what was received after them", () => {
+    const latest = new LatestValues();
+    latest.batch(batch(5, 1.5));
+    const row = { parameter: "C/v", time: 9n * S, last: 2.5, text: null };
+    latest.rows("m", [{ ...row, ert: 4n * S }], [parameter("C/v")]);
+    expect(latest.get("m", "C/v")!.value).toBe(1.5);
+    latest.rows("m", [{ ...row, ert: 6n * S }], [parameter("C/v")]);
+    expect(latest.get("m", "C/v")!.value).toBe(2.5);
+  });
+
+  test("follow the alarms of containers that nobody watches", () => {
+    const latest = new LatestValues();
+    const p = parameter("C/v", { limits: [{ severity: "warning", low: 0, high: 2 }] });
+    expect(latest.state("m", p)).toBeNull();
+    latest.batch(batch(5, 1.5));
+    expect(latest.state("m", p)).toBe("normal");
+    const alarm = { parameter: "C/v", severity: "warning", previous: "normal", low: 0, high: 2 } as const;
+    latest.alarm("m", { ...alarm, time: String(6n * S), value: 2.5 }, 3);
+    expect(latest.state("m", p)).toBe("warning");
+    expect(latest.get("m", "C/v")!.ert).toBe(9n * S);
   });
 
   test("of the store read by their kind", () => {
