@@ -165,7 +165,7 @@ def _open(folder: Path, container: str, file_format: str, batch: pa.RecordBatch)
     path = folder / f"{container}.{file_format}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _WRITERS[file_format](path, batch.schema)
+        return WRITERS[file_format](path, batch.schema)
     except OSError as error:
         raise GroundError(f"{path}: {error.strerror or error}") from error
 
@@ -232,13 +232,13 @@ class JsonLinesWriter:
         self._file.close()
 
 
-_WRITERS: Final[dict[str, Callable[[Path, pa.Schema], Writer]]] = {
+WRITERS: Final[dict[str, Callable[[Path, pa.Schema], Writer]]] = {
     "csv": CsvWriter,
     "jsonl": JsonLinesWriter,
     "parquet": ParquetWriter,
 }
 
-FORMATS: Final = tuple(_WRITERS)
+FORMATS: Final = tuple(WRITERS)
 
 
 def readable(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 CHUNK = 1800
 """Seconds that are made at once."""
 
+_REACH_DAYS = 200
+_REACH = _REACH_DAYS * 86_400 * SECOND
+
 
 class Step(NamedTuple):
     """What the ground gets when mission time there is ``time``; ``onboard``: the spacecraft's, ns since 1970 UTC."""
@@ -78,6 +81,11 @@ class Simulation:
         self.trajectory = craft.trajectory(mission.folder, state.begin, state.arc)
         if self.trajectory.begin > state.begin:
             raise ConfigError(f"{mission.name} is known only from {_iso(self.trajectory.begin)} on; start later")
+        if state.arc is None and state.begin - self.trajectory.begin > _REACH:
+            # A year of orbits takes minutes to integrate, and a burn that is not in the file would be missing.
+            raise ConfigError(
+                f"{mission.name} was last known at {_iso(self.trajectory.begin)}; start within {_REACH_DAYS} days of it"
+            )
         self._recorder = Recorder(craft.recorder, memory if craft.recorder else None)
         self._downlink = Downlink(mission, craft, self._recorder)
         self._sampler = Sampler(mission, craft)

@@ -22,7 +22,7 @@ from dashboard.history import parse_instant
 from dashboard.rows import END, FIRST, read_rows
 from ground.commands.stack import open_store
 from ground.commands.terminal import err, out
-from ground.decode import CsvWriter, JsonLinesWriter, ParquetWriter
+from ground.decode import WRITERS
 from ground.errors import GroundError
 
 if TYPE_CHECKING:
@@ -30,17 +30,11 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
     from typing import TypeAlias
 
-    from ground.decode import Writer
     from ground.stores import Store
 
     # The rows of a container: those parameters, in that window. The first table may be empty and tells the columns.
     Read: TypeAlias = Callable[[str, Sequence[str]], Iterator[pa.Table]]
 
-_WRITERS: Final[dict[str, Callable[[Path, pa.Schema], Writer]]] = {
-    "csv": CsvWriter,
-    "jsonl": JsonLinesWriter,
-    "parquet": ParquetWriter,
-}
 _PATIENCE: Final = 60.0
 
 
@@ -63,7 +57,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--to", dest="stop", type=_instant, default=END, metavar="TIME", help="the time after the last"
     )
-    command.add_argument("--format", choices=_WRITERS, default="csv", help="of the files (default: %(default)s)")
+    command.add_argument("--format", choices=WRITERS, default="csv", help="of the files (default: %(default)s)")
     command.add_argument("--output", type=Path, metavar="DIR", help="where they go (default: MISSION-export)")
     source = command.add_mutually_exclusive_group()
     source.add_argument(
@@ -120,7 +114,7 @@ def _write(path: Path, tables: Iterator[pa.Table], progress: Callable[[int], Non
     n = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _WRITERS[path.suffix[1:]](beside, first.schema) as writer:
+        with WRITERS[path.suffix[1:]](beside, first.schema) as writer:
             for table in tables:
                 for batch in table.to_batches():
                     writer.write(batch)

@@ -244,6 +244,8 @@ async def test_it_ends_without_a_broker_too(tmp_path: Path) -> None:
         ("luna26", {"stations": ["kashi"]}, "has no station kashi"),
         ("luna26", {"vectors": "x.txt"}, "state vectors are sent by tianwen1"),
         ("luna26", {"start": "2020-01-01T00:00:00"}, "known only from 2028"),
+        ("luna26", {"start": "2060-01-01T00:00:00"}, "last known at .*within 200 days"),
+        ("tianwen1", {"start": "2024-01-01T00:00:00"}, "last known at 2021-02"),
     ],
 )
 async def test_what_cannot_be_done_is_said(

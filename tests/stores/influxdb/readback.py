@@ -67,7 +67,7 @@ class Readback:
                 stored = await self.store.rows(mission, container, start, start + HOUR)
                 if not same(stored, expected.slice(first, end - first)):
                     wrong.append(f"{mission}/{container}: rows from {np.datetime64(start, 'ns')} on")
-                values += (end - first) * len(expected.schema)
+                values += int(end - first) * len(expected.schema)
         return wrong, values
 
 
