@@ -25,7 +25,7 @@ COMMANDS: Final = {
     "export": "write what is stored to CSV, JSON lines or Parquet, exactly and all of it",
     "loadtest": "offer telemetry at a known rate, measure the whole path, and verify that all of it is stored",
     "missions": "list the missions, or check the definitions of one",
-    "influx": "prepare an InfluxDB 2 server: organisation, bucket, retention",
+    "influx": "prepare an InfluxDB 2 server, or make its roll-ups anew",
 }
 
 

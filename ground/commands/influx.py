@@ -1,4 +1,4 @@
-"""``ground influx setup``."""
+"""``ground influx setup`` and ``ground influx roll-up``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ground.commands.terminal import out
 from ground.errors import ConfigError
 from ground.mission import load_mission, mission_names
-from ground.stores.influxdb import Address, token_from
+from ground.stores.influxdb import Address, InfluxdbStore, token_from
 from ground.stores.influxdb.setup import FirstUser, set_up
 
 if TYPE_CHECKING:
@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 
 def add(command: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    command.add_argument("action", choices=["setup"], help="make what is missing; may be repeated")
+    command.add_argument(
+        "action",
+        choices=["setup", "roll-up"],
+        help="setup makes what is missing and may be repeated; roll-up makes all roll-ups anew while no ingest runs",
+    )
     command.add_argument("--store", required=True, metavar="URL", help="influxdb://HOST:PORT/ORG/BUCKET")
     command.add_argument("--retention", type=int, default=0, metavar="DAYS", help="of a new bucket (default: for ever)")
     command.add_argument("--user", metavar="NAME", help="first user of a fresh server; password in INFLUXDB_PASSWORD")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Set up, and say what was done."""
+    """Do it, and say what was done."""
+    if options.action == "roll-up":
+        asyncio.run(_roll_up(options.store))
+        out.print("all roll-ups were made anew")
+        return
     password = os.environ.get("INFLUXDB_PASSWORD", "")
     if options.user and not password:
         raise ConfigError("the first user needs a password: set INFLUXDB_PASSWORD")
@@ -42,6 +50,15 @@ def run(options: argparse.Namespace) -> None:
     )
     for line in done:
         out.print(line, markup=False)
+
+
+async def _roll_up(url: str) -> None:
+    store = await InfluxdbStore.open(url, token_from(os.environ))
+    try:
+        await store.spoil_rollups()
+        await store.roll_up()
+    finally:
+        await store.close()
 
 
 def _oldest(mission: Mission) -> int:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from ground.__main__ import main
 from ground.stores import Checkpoint, History, Rows
 from ground.stores.buckets import Buckets, Reduction
 from ground.stores.influxdb import InfluxdbStore, append, history, rollups
@@ -169,8 +170,9 @@ async def test_all_made_anew_by_reading(
         await store.spoil_rollups()
         found = await store.history("luna26", NAMES, *window)
         assert found.rollup == 0
+    monkeypatch.setenv("INFLUXDB_TOKEN", influxdb.token)
+    assert await asyncio.to_thread(main, ["influx", "roll-up", "--store", address]) == 0
     async with opened(address, influxdb) as store:
-        await store.roll_up()
         found = await store.history("luna26", NAMES, *window)
         assert found.rollup == MINUTE
         assert_equal(found, expected(rows, window))
