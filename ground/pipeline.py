@@ -27,6 +27,10 @@ _BLOCK_PERIOD: Final = 0.05
 publications. A block costs some ms however few messages it has; what comes meanwhile is decoded with the next one.
 """
 
+_LONGEST_PERIOD: Final = 0.2
+_PAUSE: Final = 5
+"""Under load a block comes in a period of five times what one takes: its fixed costs stay a small part of the work."""
+
 _LOOK_SECONDS: Final = 0.1
 
 
@@ -96,7 +100,10 @@ class Pipeline:
                 for block in blocks:
                     await self._advance(block)
                 if grows is not None:
-                    await self._until(grows.grown(self.shown), begun + _BLOCK_PERIOD)
+                    period = min(max(_BLOCK_PERIOD, _PAUSE * (time.monotonic() - begun)), _LONGEST_PERIOD)
+                    waiting = self._recording.committed() - self.shown
+                    behind = waiting > sum(map(len, blocks))
+                    await self._until(grows.grown(self.shown), 0.0 if behind else begun + period)
                 elif not blocks:
                     break
             await self._storing.finish()
