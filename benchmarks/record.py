@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.table import note
+from ground.ingest import deliveries
 from ground.link.broker import EmbeddedBroker
 from ground.link.mqtt import Client, parse_broker_url
 from ground.loadtest.publisher import Publisher
@@ -52,12 +53,13 @@ async def run(url: str, folder: Path, *, recording: bool) -> float:
 
         start = time.perf_counter()
         task = asyncio.create_task(publish())
-        while done < MESSAGES:
-            delivery = await client.receive()
+        async for delivery in deliveries(client):
             if recording:
                 await recorder.append(delivery.messages, delivery.received)
             client.ack(delivery)
             done += len(delivery.received)
+            if done >= MESSAGES:
+                break
         await task
         took = time.perf_counter() - start
         publisher.close()

@@ -17,7 +17,7 @@ from ground.recording.read import Recording
 from ground.recording.write import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from ground.mission import Mission
@@ -101,19 +101,10 @@ class Ingest:
         return {"link": link, **(self._pipeline.report() if self._pipeline else {"missions": {}, "balanced": True})}
 
     async def _record(self, client: Client, recorder: Recorder) -> None:
-        """Everything that came while the last sync was in progress becomes durable with the next; under load, what
-        comes a little later as well.
-        """
-        at_once = 0
-        while True:
-            delivery = await client.receive()
+        """Everything that came while the last sync was in progress becomes durable with the next."""
+        async for delivery in deliveries(client):
             await self._append(recorder, delivery)
             client.ack(delivery)
-            if at_once:
-                at_once -= 1
-            elif len(delivery.received) >= _MANY and not await client.gather(_GATHER_SECONDS):
-                # It has sent all that it may before it is acknowledged: there is nothing to wait for.
-                at_once = _AT_ONCE
 
     async def _append(self, recorder: Recorder, delivery: Delivery) -> None:
         """Append until the disk takes it: what isn't recorded isn't acknowledged, and the broker keeps the rest."""
@@ -167,6 +158,19 @@ class Ingest:
                 await client.publish(LEDGER_TOPIC, octets, qos=0, retain=True)
                 said = octets
             await asyncio.sleep(_TELL_SECONDS)
+
+
+async def deliveries(client: Client) -> AsyncIterator[Delivery]:
+    """What arrives, each to be acknowledged before the next; under load with what comes a little later as well."""
+    at_once = 0
+    while True:
+        delivery = await client.receive()
+        yield delivery
+        if at_once:
+            at_once -= 1
+        elif len(delivery.received) >= _MANY and not await client.gather(_GATHER_SECONDS):
+            # It has sent all that it may before it is acknowledged: there is nothing to wait for.
+            at_once = _AT_ONCE
 
 
 def _session_name(data: Path) -> str:
