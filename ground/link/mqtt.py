@@ -137,6 +137,7 @@ class Client:
         """Let more arrive before the next :meth:`receive`, as long as more does and ``seconds`` at most.
 
         Returns whether it still did then.
+
         Brokers write message by message. Reading, recording and acknowledging many together costs little more than one.
         """
         end = time.monotonic() + seconds

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.integration.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 class Stack(Service):
@@ -33,6 +38,18 @@ class Up(Stack):
     async def broker(self) -> str:
         """URL of the MQTT 5 listener."""
         return (await self.said(r"MQTT 5\s+(mqtt://\S+)"))[1]
+
+
+@asynccontextmanager
+async def running(folder: Path, *arguments: str) -> AsyncIterator[Up]:
+    """An :class:`Up` whose page is there; it must end in good order."""
+    up = Up(folder, *arguments)
+    try:
+        await up.url()
+        yield up
+        up.stop()
+    finally:
+        up.end()
 
 
 def descendants(ancestor: int) -> dict[int, str]:

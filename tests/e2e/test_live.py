@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from tests.e2e.conftest import DESK
 from tests.e2e.screen import Screen
-from tests.e2e.stack import Up
+from tests.e2e.stack import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,12 +28,8 @@ ONE_PLOT = f"#mission=luna26&values=Power&range=60&plot=luna26:{VOLTAGE}"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    up = Up(tmp_path_factory.mktemp("live"))
-    try:
+    async with running(tmp_path_factory.mktemp("live")) as up:
         yield await up.url()
-        up.stop()
-    finally:
-        up.end()
 
 
 async def test_the_page_opens_and_everything_moves(screen: Screen) -> None:

@@ -18,7 +18,7 @@ from playwright.async_api import expect
 from tests.dashboard.conftest import publisher
 from tests.e2e.conftest import DESK
 from tests.e2e.screen import Screen, nanoseconds
-from tests.e2e.stack import Up
+from tests.e2e.stack import Up, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,13 +37,8 @@ S = 10**9
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def up(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
-    up = Up(tmp_path_factory.mktemp("operator"))
-    try:
-        await up.url()
+    async with running(tmp_path_factory.mktemp("operator")) as up:
         yield up
-        up.stop()
-    finally:
-        up.end()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.e2e.screen import Screen, comparable
-from tests.e2e.stack import Stack, Up
+from tests.e2e.stack import Stack, Up, running
 from tests.integration.service import ground
 from tests.real_data import recording, requires_real_data
 
@@ -39,13 +39,8 @@ COUNTS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def up(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up]:
-    up = Up(tmp_path_factory.mktemp("pass"), "--no-simulators")
-    try:
-        await up.url()
+    async with running(tmp_path_factory.mktemp("pass"), "--no-simulators") as up:
         yield up
-        up.stop()
-    finally:
-        up.end()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
