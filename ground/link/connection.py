@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import termios
+from array import array
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from mqtt5 import (
@@ -136,6 +139,15 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport and not self.closed.done():
             self.closed.set_result(reason)
             self._transport.abort()
+
+    @property
+    def unread(self) -> int:
+        """Octets that have come and that the kernel still holds (tcp(7), ``FIONREAD``)."""
+        if self._socket is None or self.closed.done():
+            return 0
+        count = array("i", [0])
+        fcntl.ioctl(self._socket, termios.FIONREAD, count)
+        return count[0]
 
     def pause(self) -> None:
         """Stop reading; TCP makes the broker wait."""

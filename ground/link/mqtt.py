@@ -89,6 +89,7 @@ class Client:
         self._arrived = asyncio.Event()
         self._arrivals: deque[Arrivals] = deque()
         self._waiting = 0
+        self._holding = asyncio.get_running_loop().call_later(0, self._read_on)
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Client:
@@ -118,14 +119,14 @@ class Client:
 
     async def receive(self) -> Delivery:
         """Everything that has arrived since the last call; waits for the first message."""
+        self._read_on()
         while not self._arrivals:
             self._arrived.clear()
             await self._arrived.wait()
         arrivals = self._arrivals.popleft()
         if not self._arrivals:
             self._waiting = 0
-        if self._connection:
-            self._connection.resume()
+            self._read_on()
         times = np.array(arrivals.times, np.int64)
         delivery = Delivery(arrivals.messages, np.repeat(times[:, 0], times[:, 1]), arrivals.connection, None)
         if delivery.packet_ids:
@@ -133,25 +134,32 @@ class Client:
             arrivals.connection.delivered += 1
         return delivery
 
+    def hold(self, seconds: float) -> None:
+        """Leave what comes with the kernel until the next :meth:`receive`, for ``seconds`` at most.
+
+        Brokers write message by message. Reading many together costs little more than reading one.
+        """
+        self._holding.cancel()
+        if self._connection:
+            self._connection.pause()
+            self._holding = asyncio.get_running_loop().call_later(seconds, self._read_on)
+
     async def gather(self, seconds: float) -> bool:
         """Let more arrive before the next :meth:`receive`, as long as more does and ``seconds`` at most.
 
         Returns whether it still did then.
-
-        Brokers write message by message. Reading, recording and acknowledging many together costs little more than one.
         """
         end = time.monotonic() + seconds
-        received = -1
-        while received != self.counts.received and time.monotonic() < end and self._waiting < self._max_waiting // 2:
-            received = self.counts.received
-            if connection := self._connection:
-                connection.pause()
-                await asyncio.sleep(_GATHER_STEP)
-                connection.resume()
-            # One turn of the loop finds out that there is something to read, the next reads it.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        return received != self.counts.received
+        step, before, more = _GATHER_STEP, -1, True
+        while more and (rest := end - time.monotonic()) > 0 and self._waiting < self._max_waiting // 2:
+            connection = self._connection
+            if connection is None:
+                return False
+            self.hold(step + _GATHER_STEP)
+            await asyncio.sleep(min(step, rest))
+            more = connection.unread > before
+            before, step = connection.unread, 2 * step
+        return more
 
     def ack(self, delivery: Delivery) -> None:
         """Acknowledge a delivery, with one write. Deliveries are acknowledged in the order in which they were received;
@@ -211,6 +219,10 @@ class Client:
         self.writable()
         await receipt.complete()
         return count
+
+    def _read_on(self) -> None:
+        if self._connection and self._waiting <= self._max_waiting:
+            self._connection.resume()
 
     async def _stay_connected(self) -> None:
         shortest, longest = _BACK_OFF
