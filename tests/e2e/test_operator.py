@@ -19,6 +19,7 @@ from tests.dashboard.conftest import publisher
 from tests.e2e.conftest import DESK
 from tests.e2e.screen import Screen, nanoseconds
 from tests.e2e.stack import Up, running
+from tests.e2e.test_live import too_wide
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -170,6 +171,11 @@ async def test_three_silences_are_three_things(browser: Browser, tmp_path: Path)
             )
             await expect(no_contact).to_have_count(0)
             await expect(card).to_contain_text("no data during a pass: look into it")
+            await expect(card).to_contain_text(re.compile(r"LOS in 0[12]:\d\d:\d\d"))
+            await expect(card).to_contain_text(re.compile(r"AOS in 02:\d\d:\d\d"))
+            await screen.page.set_viewport_size({"width": 390, "height": 844})
+            assert await too_wide(screen) == []
+            await expect(card.get_by_text("Bear Lakes")).to_be_visible()  # not squeezed to nothing
             clock.cancel()
             await expect(card).to_contain_text("No data: the simulator has stopped")
         await screen.close()

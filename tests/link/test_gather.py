@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from ground.ingest import deliveries
-from tests.link.test_mqtt import TM, client, collect, peer
+from tests.link.client import TM, client, collect, peer
 
 MESSAGES = 300
 

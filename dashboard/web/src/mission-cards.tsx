@@ -103,7 +103,14 @@ function Station(of: Listening & { mission: Mission; relieved: boolean }) {
       <span class="why">{text}</span>
       {next && left !== null && (
         <span class="next">
-          {next.event} {left > 0 ? <b>{countdownText(left)}</b> : "now"}
+          {next.event}{" "}
+          {left > 0 ? (
+            <>
+              in <b>{countdownText(left)}</b>
+            </>
+          ) : (
+            "now"
+          )}
         </span>
       )}
     </li>
