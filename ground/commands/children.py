@@ -33,8 +33,11 @@ async def keep_running(*arguments: str) -> None:
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
-    """``ground ARGUMENTS`` in a process of its own, with these environment variables besides ours."""
+async def start(*arguments: str, stdout: int | None = None, **environment: str) -> asyncio.subprocess.Process:
+    """``ground ARGUMENTS`` in a process of its own, with these environment variables besides ours.
+
+    ``stdout``: as of :mod:`subprocess`, ours by default.
+    """
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -42,6 +45,7 @@ async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Proce
         *arguments,
         # The child waits for the end of its standard input: that comes even when this process is killed.
         stdin=asyncio.subprocess.PIPE,
+        stdout=stdout,
         env={**os.environ, **environment, _PARENT: "1"},
         start_new_session=True,
     )

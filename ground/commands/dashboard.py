@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.access import Access
 from dashboard.app import create_app, serve
+from ground.commands.children import end_with_parent
 from ground.commands.stack import open_store
 from ground.commands.terminal import log_to_terminal, out, run_until_stopped
 from ground.ingest import LEDGER_TOPIC
@@ -32,6 +33,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Serve until stopped."""
+    end_with_parent()
     log_to_terminal()
     run_until_stopped(_serve(options))
 

@@ -16,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Final
 from rich.live import Live
 from rich.text import Text
 
-from dashboard.app import create_app, serve
 from ground.commands.children import start, stop
 from ground.commands.stack import open_store
 from ground.commands.terminal import err, out, run_until_stopped
@@ -159,27 +158,31 @@ async def _offer(
     address: Address,
     trace: IO[str] | None,
 ) -> Outcome:
-    """The ingest in a process of its own, so that its CPU time is its own; the dashboard in ours."""
+    """Ingest and dashboard in processes of their own: the ingest's CPU time is its own, and ours goes to the load."""
     # Ours first: the mission may be one that nobody else knows.
     missions = os.pathsep.join(filter(None, (str(traffic.mission.folder.parent), os.environ.get("GROUND_MISSIONS"))))
     broker = options.broker or str(address)
-    arguments = ("ingest", "--broker", broker, "--data", str(data), "--store", options.store)
     await _forget_ledger(address)
-    process = await start(*arguments, GROUND_MISSIONS=missions)
-    page = await open_store("duckdb", scratch / "page")
-    url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    watch = Watch(data / "recording", process.pid, address, lambda: process.returncode is not None)
-    app = create_app([traffic.mission], page, lambda: watch.ledger, address)
-    serving = asyncio.create_task(serve(app, "127.0.0.1", 0, url.set_result))
-    try:
-        viewer = Viewer(await url, traffic.mission.name, [kind.name for kind in traffic.kinds])
+    async with AsyncExitStack() as stack:
+        arguments = ("ingest", "--broker", broker, "--data", str(data), "--store", options.store)
+        ingest = await start(*arguments, GROUND_MISSIONS=missions)
+        stack.push_async_callback(stop, ingest)
+        url = await _dashboard(broker, scratch, missions, stack)
+        watch = Watch(data / "recording", ingest.pid, address, lambda: ingest.returncode is not None)
+        viewer = Viewer(url, traffic.mission.name, [kind.name for kind in traffic.kinds])
         with Live(console=err, transient=True, auto_refresh=False) as screen:
             return await run_load(load, traffic, address, data / "recording", watch, viewer, _shown(screen, trace))
-    finally:
-        serving.cancel()
-        await asyncio.wait([serving])
-        await stop(process)
-        await page.close()
+
+
+async def _dashboard(broker: str, scratch: Path, missions: str, stack: AsyncExitStack) -> str:
+    """Its URL. It has a store of its own, an empty one: live telemetry is all that is looked at."""
+    arguments = ("dashboard", "--broker", broker, "--store", f"duckdb:{scratch / 'page'}", "--port", "0")
+    process = await start(*arguments, stdout=asyncio.subprocess.PIPE, GROUND_MISSIONS=missions)
+    stack.push_async_callback(stop, process)
+    assert process.stdout is not None
+    if not (words := (await process.stdout.readline()).decode().split()):
+        raise GroundError("the dashboard has ended; its last words are above")
+    return words[-1]
 
 
 async def _forget_ledger(address: Address) -> None:

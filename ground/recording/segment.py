@@ -117,11 +117,15 @@ def committed_line(position: int) -> bytes:
     return b"%s %08x\n" % (digits, zlib.crc32(digits))
 
 
+def committed_position(line: bytes) -> int:
+    """What such a line says; UNLIMITED where it isn't one."""
+    digits = line[:20]
+    return int(digits) if digits.isdigit() and line == committed_line(int(digits)) else UNLIMITED
+
+
 def read_committed(folder: Path) -> int:
     """Up to which position (exclusive) the recording in ``folder`` may be read, by its ``committed`` file."""
     try:
-        line = (folder / "committed").read_bytes()
+        return committed_position((folder / "committed").read_bytes())
     except FileNotFoundError:
         return UNLIMITED
-    digits = line[:20]
-    return int(digits) if digits.isdigit() and line == committed_line(int(digits)) else UNLIMITED
