@@ -17,6 +17,8 @@ from ground.blocks import Alike
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from ground.blocks import Octets
 
 FEWEST: Final = 8
@@ -39,12 +41,11 @@ class AlikePackets(Alike):
     id_at: int | None
 
     @property
-    def packet_ids(self) -> list[int]:
-        """Packet identifiers; none in QoS 0."""
+    def packet_ids(self) -> NDArray[np.int64]:
+        """Packet identifiers, int64 (n,); none in QoS 0."""
         if self.id_at is None:
-            return []
-        ids: list[int] = (self.octets[:, self.id_at].astype(np.int64) << 8 | self.octets[:, self.id_at + 1]).tolist()
-        return ids
+            return np.empty(0, np.int64)
+        return self.octets[:, self.id_at].astype(np.int64) << 8 | self.octets[:, self.id_at + 1]
 
     def packets(self) -> Iterator[PublishPacket]:
         """One by one."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ground.link.alike import AlikePackets, one_by_one
 
 if TYPE_CHECKING:
-    import numpy as np
     from mqtt5 import PublishPacket
     from numpy.typing import NDArray
 
@@ -32,15 +33,14 @@ class Delivery:
         return one_by_one(self.messages)
 
     @property
-    def packet_ids(self) -> list[int]:
-        """The packet identifiers of the messages in QoS 1, in their order."""
-        ids: list[int] = []
-        for part in self.messages:
-            if isinstance(part, AlikePackets):
-                ids += part.packet_ids
-            elif part.packet_id:
-                ids.append(part.packet_id)
-        return ids
+    def packet_ids(self) -> NDArray[np.int64]:
+        """The packet identifiers of the messages in QoS 1, int64 (n,), in their order."""
+        ids = [
+            part.packet_ids if isinstance(part, AlikePackets) else np.array([part.packet_id], np.int64)
+            for part in self.messages
+            if isinstance(part, AlikePackets) or part.packet_id
+        ]
+        return np.concatenate(ids) if ids else np.empty(0, np.int64)
 
 
 @dataclass(slots=True)

@@ -129,7 +129,7 @@ class Client:
             self._read_on()
         times = np.array(arrivals.times, np.int64)
         delivery = Delivery(arrivals.messages, np.repeat(times[:, 0], times[:, 1]), arrivals.connection, None)
-        if delivery.packet_ids:
+        if len(delivery.packet_ids):
             delivery._number = arrivals.connection.delivered
             arrivals.connection.delivered += 1
         return delivery
@@ -170,7 +170,7 @@ class Client:
         if connection.closed.done():
             self.counts.stale_acks += len(ids)
             return
-        if ids:
+        if len(ids):
             if delivery._number != connection.acknowledged:
                 raise ValueError("deliveries are acknowledged once and in the order in which they were received")
             connection.acknowledged += 1

@@ -13,9 +13,8 @@ from ground.link.alike import AlikePackets, find
 from ground.link.text import is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mqtt5 import Packet
+    from numpy.typing import NDArray
 
 
 _FROM_SERVER: Final = frozenset((2, 3, 4, 5, 6, 7, 9, 11, 13, 14, 15))
@@ -85,8 +84,8 @@ def _remaining_length(octets: memoryview) -> tuple[int, int]:
     raise ProtocolError("a remaining length of more than four octets")
 
 
-def pubacks(packet_ids: Sequence[int]) -> bytes:
-    """PUBACK packets (MQTT 5, 3.4) with reason 0x00, one after the other."""
+def pubacks(packet_ids: NDArray[np.int64]) -> bytes:
+    """PUBACK packets (MQTT 5, 3.4) with reason 0x00, one after the other, for packet identifiers (n,)."""
     words = np.empty((len(packet_ids), 2), ">u2")
     words[:, 0] = 0x4002
     words[:, 1] = packet_ids

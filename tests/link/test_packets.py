@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import mqtt5
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -102,6 +103,6 @@ def test_text_in_any_packet_and_behind_any_property() -> None:
 
 @given(st.lists(st.integers(1, 65535), max_size=50))
 def test_pubacks_are_what_the_codec_reads(ids: list[int]) -> None:
-    packets, _, error = read_all(pubacks(ids))
+    packets, _, error = read_all(pubacks(np.array(ids, np.int64)))
     assert error is None
     assert [packet.packet_id for packet in packets if isinstance(packet, PubAckPacket)] == ids

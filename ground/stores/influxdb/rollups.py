@@ -228,8 +228,8 @@ def _reduced(rows: pa.Table, schema: pa.Schema) -> Parts:
             continue
         column = schema.field(name)
         values = rows[name].combine_chunks()
-        if pa.types.is_floating(column.type):
-            values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, column.type))
+        if pa.types.is_floating(column.type) and not pc.all(finite := pc.is_finite(values), skip_nulls=False).as_py():
+            values = pc.if_else(finite, values, pa.scalar(None, column.type))
         there = values.is_valid().to_numpy(zero_copy_only=False) if values.null_count else slice(None)
         if values := values.drop_null():
             first, number, state = runs(minute[there]), is_number(column.type), is_state(column)

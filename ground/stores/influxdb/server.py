@@ -115,7 +115,7 @@ class Server:
         self._check_open()
         body = octets(lines)
         if len(body) <= _BODY or len(lines) == 1:
-            answer = await self._send(body)
+            answer = await self._send(body.tobytes())
             if answer is None:
                 return []
             reason = message(answer)

@@ -51,7 +51,7 @@ def parse(text: str) -> list[tuple[str, dict[str, Any], int]]:
 def lines(fields: list[tuple[str, pa.Array[Any]]], start: str = "M,mission=luna26") -> list[dict[str, Any]]:
     n = len(fields[0][1])
     encoded = encode(start, fields, np.arange(T0, T0 + n))
-    parsed = parse(octets(encoded.text).decode())
+    parsed = parse(octets(encoded.text).tobytes().decode())
     assert [stamp for _, _, stamp in parsed] == list(range(T0, T0 + n))
     assert all(head == start for head, _, _ in parsed)
     assert parse("".join(map(str, encoded.text.to_pylist()))) == parsed
@@ -101,7 +101,7 @@ def test_nonfinite_values_are_left_out_and_counted() -> None:
     column = pa.array([1.0, math.nan, math.inf, -math.inf, None])
     encoded = encode("M", [("seq", pa.array([0] * 5)), ("f", column)], np.arange(5))
     assert encoded.nonfinite == 3
-    assert octets(encoded.text) == b"M seq=0i,f=1.0 0\nM seq=0i 1\nM seq=0i 2\nM seq=0i 3\nM seq=0i 4\n"
+    assert octets(encoded.text).tobytes() == b"M seq=0i,f=1.0 0\nM seq=0i 1\nM seq=0i 2\nM seq=0i 3\nM seq=0i 4\n"
 
 
 def test_names_are_escaped() -> None:
