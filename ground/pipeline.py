@@ -95,15 +95,14 @@ class Pipeline:
         notices = asyncio.create_task(self._notices.run(), name="notices") if self._notices else None
         try:
             while True:
-                begun = time.monotonic()
+                begun, recorded = time.monotonic(), self._recording.committed()
                 blocks = await asyncio.to_thread(read_block, self._recording, self.shown)
                 for block in blocks:
                     await self._advance(block)
                 if grows is not None:
                     period = min(max(_BLOCK_PERIOD, _PAUSE * (time.monotonic() - begun)), _LONGEST_PERIOD)
-                    waiting = self._recording.committed() - self.shown
-                    behind = waiting > sum(map(len, blocks))
-                    await self._until(grows.grown(self.shown), 0.0 if behind else begun + period)
+                    full = self.shown < recorded  # as many as are decoded in one go, and there were more
+                    await self._until(grows.grown(self.shown), 0.0 if full else begun + period)
                 elif not blocks:
                     break
             await self._storing.finish()
