@@ -44,8 +44,8 @@ comes later than it could with the next one is read in one go and recorded as on
 
 _HOLD_SECONDS: Final = 0.1
 
-_AT_ONCE: Final = 50
-"""Deliveries of a broker with a narrow window until it is tried again whether it sends more."""
+_MOST_AT_ONCE: Final = 100
+"""Deliveries, at most, that aren't waited for after one that nothing followed; each time twice as many as the last."""
 
 _SHOW_PAUSE: Final = 4
 """Pause after publishing the live stream, by how long that took: it has a fifth of the time at most."""
@@ -168,7 +168,7 @@ class Ingest:
 
 async def deliveries(client: Client) -> AsyncIterator[Delivery]:
     """What arrives, each to be acknowledged before the next; under load with what comes a little later as well."""
-    at_once = 0
+    at_once = skipped = 0
     while True:
         delivery = await client.receive()
         many = len(delivery.received) >= _MANY
@@ -178,9 +178,10 @@ async def deliveries(client: Client) -> AsyncIterator[Delivery]:
         yield delivery
         if at_once:
             at_once -= 1
-        elif many and not await client.gather(min(_GATHER * (time.monotonic() - begun), _GATHER_SECONDS)):
-            # It has sent all that it may before it is acknowledged: there is nothing to wait for.
-            at_once = _AT_ONCE
+        elif many:
+            more = await client.gather(min(_GATHER * (time.monotonic() - begun), _GATHER_SECONDS))
+            # Without any it may have sent all that it may before it is acknowledged: then waiting only costs time.
+            at_once = skipped = 0 if more else min(2 * skipped + 1, _MOST_AT_ONCE)
 
 
 def _session_name(data: Path) -> str:

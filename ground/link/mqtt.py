@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Address", "Client", "Delivery", "LinkCounts", "LinkState", "Outgoing", "parse_broker_url"]
 
 _CONNECT_SECONDS: Final = 10.0
-_GATHER_STEP: Final = 0.001
+_GATHER_STEP: Final = 0.004
 _BACK_OFF: Final = (0.1, 10.0)
 _WRITE_OCTETS: Final = 1 << 20
 _MAX_WINDOW: Final = 2000
