@@ -7,9 +7,10 @@ screen shows more, after the rows at which a state (enumeration, boolean, text) 
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,13 @@ PERIOD: Final = 0.05
 
 ROWS: Final = 64
 
+_HELD: Final = 8192
+"""Rows that wait as they are; of more what will be shown is made at once. The broker may be away for hours."""
+
 _IDENTITY = 3  # time, ert, seq come before the parameters
+
+_Shown: TypeAlias = "tuple[Shape, str, pa.RecordBatch]"
+"""What a batch is made of, its kind (raw or summary), and the batch."""
 
 
 class Publish(Protocol):
@@ -42,17 +49,6 @@ class Publish(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Container:
-    """What waits to be published of one container. ``published``: position up to which all went out."""
-
-    published: int
-    batches: list[pa.RecordBatch] = field(default_factory=list)
-    announced: dict[str, str] = field(default_factory=dict)
-    last: pa.RecordBatch | None = None
-    shape: Shape | None = None
-
-
 class LiveStream:
     """Collects batches between two publications. ``prefix`` (empty, or ending in /) sets a replay's topics apart."""
 
@@ -60,7 +56,7 @@ class LiveStream:
         self._publish = publish
         self._prefix = prefix
         self._start = 0
-        self._waiting: dict[tuple[str, str], _Container] = {}
+        self._containers: dict[tuple[str, str], _Container] = {}
 
     def begin(self, position: int) -> None:
         """Processing starts at ``position``: nothing before it goes out here."""
@@ -68,42 +64,68 @@ class LiveStream:
 
     def add(self, mission: str, container: str, batch: pa.RecordBatch) -> None:
         """Take a batch of a real-time channel; nothing is sent before :meth:`flush`."""
-        entry = self._waiting.setdefault((mission, container), _Container(self._start))
-        entry.batches.append(batch)
+        self._containers.setdefault((mission, container), _Container(self._start)).add(batch)
 
     async def flush(self, position: int) -> int:
         """Publish what waits; ``position`` is how far the recording has been processed. Returns batches sent."""
         # Taken out before the first await: what is added meanwhile lies beyond ``position``.
-        ready = []
-        for key, entry in self._waiting.items():
-            if entry.batches:
-                ready.append((key, entry, entry.batches))
-                entry.batches = []
-        sent = 0
-        for (mission, container), entry, batches in ready:
-            rows: pa.RecordBatch = batches[0] if len(batches) == 1 else pa.concat_batches(batches)  # type: ignore[attr-defined]
-            if entry.shape is None or not entry.shape.schema.equals(rows.schema, check_metadata=True):
-                entry.shape = Shape(rows.schema)
-            for kind, batch in _to_show(rows, entry.last, entry.shape):
-                schema_id = await self._announce(mission, container, kind, entry)
+        ready = [(key, entry, entry.take()) for key, entry in self._containers.items()]
+        # All at once: the answers to a busy connection's messages take their time.
+        await asyncio.gather(*(self._announce(key, entry, shown) for key, entry, shown in ready))
+        for (mission, container), entry, shown in ready:
+            for shape, kind, batch in shown:
+                schema_id, _ = shape.announcements[kind]
                 properties = [("schema_id", schema_id), ("from", str(entry.published)), ("to", str(position))]
                 topic = f"{self._prefix}live/{mission}/{container}"
                 payload = batch.serialize().to_pybytes()
                 await self._publish(topic, payload, qos=0, retain=False, properties=[*properties, ("kind", kind)])
                 entry.published = position
-                sent += 1
-            entry.last = rows.slice(rows.num_rows - 1)
-        return sent
+        return sum(len(shown) for _, _, shown in ready)
 
-    async def _announce(self, mission: str, container: str, kind: str, entry: _Container) -> str:
-        """Publish the schema, retained, when it isn't the one that was announced; returns its identifier."""
-        assert entry.shape is not None
-        schema_id, octets = entry.shape.announcements[kind]
-        if entry.announced.get(kind) != schema_id:
-            topic = f"{self._prefix}schema/{mission}/{container}" + ("/summary" if kind == "summary" else "")
-            await self._publish(topic, octets, qos=1, retain=True, properties=[("schema_id", schema_id)])
-            entry.announced[kind] = schema_id
-        return schema_id
+    async def _announce(self, key: tuple[str, str], entry: _Container, shown: list[_Shown]) -> None:
+        """Publish the schemas, retained, that aren't those that were announced."""
+        mission, container = key
+        for shape, kind, _ in shown:
+            schema_id, octets = shape.announcements[kind]
+            if entry.announced.get(kind) != schema_id:
+                topic = f"{self._prefix}schema/{mission}/{container}" + ("/summary" if kind == "summary" else "")
+                await self._publish(topic, octets, qos=1, retain=True, properties=[("schema_id", schema_id)])
+                entry.announced[kind] = schema_id
+
+
+@dataclass(slots=True)
+class _Container:
+    """What waits to be published of one container. ``published``: position up to which all went out."""
+
+    published: int
+    announced: dict[str, str] = field(default_factory=dict)
+    _waiting: list[pa.RecordBatch] = field(default_factory=list)
+    _rows: int = 0
+    _shown: list[_Shown] = field(default_factory=list)
+    _last: pa.RecordBatch | None = None
+    _shape: Shape | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        if self._rows > _HELD:
+            self._reduce()
+
+    def take(self) -> list[_Shown]:
+        """All of it; nothing waits any more."""
+        self._reduce()
+        shown, self._shown = self._shown, []
+        return shown
+
+    def _reduce(self) -> None:
+        if not self._waiting:
+            return
+        batches, self._waiting, self._rows = self._waiting, [], 0
+        rows: pa.RecordBatch = batches[0] if len(batches) == 1 else pa.concat_batches(batches)  # type: ignore[attr-defined]
+        if self._shape is None or not self._shape.schema.equals(rows.schema, check_metadata=True):
+            self._shape = Shape(rows.schema)
+        self._shown += ((self._shape, kind, batch) for kind, batch in _to_show(rows, self._last, self._shape))
+        self._last = _last_of(rows)
 
 
 class Shape:
@@ -175,11 +197,16 @@ def summarise(rows: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
     """One row for many: the columns of ``rows`` with their last values, ``count`` int64 after the first three, and for
     every number ``P`` the columns ``P|min`` and ``P|max`` of its type, without regard to NaN and null.
     """
-    columns = list(rows.slice(rows.num_rows - 1).columns)
+    columns = list(_last_of(rows).columns)
     columns.insert(_IDENTITY, pa.array([rows.num_rows], pa.int64()))
     for kind, numbers in shape.numbers:
         columns += _extremes([rows.column(i) for i in numbers], kind)
     return pa.RecordBatch.from_arrays(columns, schema=shape.summary)
+
+
+def _last_of(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """A copy of the last row: a slice would keep all of them."""
+    return rows.take(pa.array([rows.num_rows - 1]))
 
 
 def _extremes(columns: Sequence[pa.Array[Any]], kind: pa.DataType) -> Iterator[pa.Array[Any]]:

@@ -118,7 +118,25 @@ async def test_what_is_added_while_a_flush_is_under_way_goes_with_the_next() -> 
     live._publish = slow
     live.add("luna26", "Power", rows([1], [0]))
     assert await live.flush(3) == 1
-    live._waiting.pop(("luna26", "Other"))
+    live._containers.pop(("luna26", "Other"))
     assert await live.flush(4) == 1
     assert [b.column("volts").to_pylist() for _, b in peer.seen] == [[1], [2]]
     assert [(p["from"], p["to"]) for p, _ in peer.seen] == [("0", "3"), ("3", "4")]
+
+
+async def test_what_waits_for_a_broker_that_is_away_stays_small() -> None:
+    """A million rows: one of the first kind, a change of state, and their least and greatest are all seen."""
+    peer = Peer()
+    live = LiveStream(peer.publish)
+    before = pa.total_allocated_bytes()
+    for number in range(100):
+        live.add("luna26", "Power", rows([float(number)] * 10_000, [int(number > 41)] * 10_000))
+    assert pa.total_allocated_bytes() - before < 1_000_000
+    await live.flush(7)
+    summaries = [batch for about, batch in peer.seen if about["kind"] == "summary"]
+    changes = [batch for about, batch in peer.seen if about["kind"] == "raw"]
+    assert sum(batch.column("count").to_pylist()[0] for batch in summaries) == 1_000_000
+    assert min(batch.column("volts|min").to_pylist()[0] for batch in summaries) == 0
+    assert max(batch.column("volts|max").to_pylist()[0] for batch in summaries) == 99
+    assert [batch.column("volts").to_pylist() for batch in changes] == [[42.0]]
+    assert [(about["from"], about["to"]) for about, _ in peer.seen][:2] == [("0", "7"), ("7", "7")]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.commands.children import end_with_parent
-from ground.commands.stack import compiled_missions, open_store
+from ground.commands.stack import compiled_missions, open_store, use_plain_allocator
 from ground.commands.terminal import log_to_terminal, run_until_stopped
 from ground.ingest import Ingest
 from ground.link.mqtt import parse_broker_url
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """Ingest until stopped."""
     end_with_parent()
     log_to_terminal()
+    use_plain_allocator()
     run_until_stopped(_ingest(options))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.access import Access
 from dashboard.app import create_app, serve
-from ground.commands.stack import compiled_missions, open_store
+from ground.commands.stack import compiled_missions, open_store, use_plain_allocator
 from ground.commands.terminal import err, log_to_terminal, out, run_until_stopped, speed, utc_time
 from ground.link.broker import EmbeddedBroker
 from ground.link.mqtt import Client, parse_broker_url
@@ -35,6 +35,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Replay, and stay up afterwards so that it can be looked at."""
     log_to_terminal()
+    use_plain_allocator()
     run_until_stopped(_replay(options), options.duration)
 
 

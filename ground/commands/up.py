@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dashboard.access import Access
 from dashboard.app import create_app, serve
 from ground.commands.children import keep_running
-from ground.commands.stack import compiled_missions, open_store
+from ground.commands.stack import compiled_missions, open_store, use_plain_allocator
 from ground.commands.terminal import log_to_terminal, out, run_until_stopped, speed
 from ground.ingest import Ingest
 from ground.link.broker import HOST, EmbeddedBroker
@@ -50,6 +50,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Run until Ctrl-C, then stop every process in order."""
     log_to_terminal()
+    use_plain_allocator()
     run_until_stopped(_up(options), options.duration)
 
 
