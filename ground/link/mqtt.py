@@ -89,7 +89,7 @@ class Client:
         self._arrived = asyncio.Event()
         self._arrivals: deque[Arrivals] = deque()
         self._waiting = 0
-        self._holding = asyncio.get_running_loop().call_later(0, self._read_on)
+        self._holding: asyncio.TimerHandle | None = None
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Client:
@@ -139,7 +139,8 @@ class Client:
 
         Brokers write message by message. Reading many together costs little more than reading one.
         """
-        self._holding.cancel()
+        if self._holding:
+            self._holding.cancel()
         if self._connection:
             self._connection.pause()
             self._holding = asyncio.get_running_loop().call_later(seconds, self._read_on)
@@ -150,7 +151,7 @@ class Client:
         Returns whether it still did then.
         """
         end = time.monotonic() + seconds
-        step, before, more = _GATHER_STEP, -1, True
+        step, before, more = _GATHER_STEP, 0, True
         while more and (rest := end - time.monotonic()) > 0 and self._waiting < self._max_waiting // 2:
             connection = self._connection
             if connection is None:
