@@ -60,7 +60,7 @@ async def test_what_comes_while_reading_is_held_is_read_with_the_next_delivery(b
         link.hold(3600)
         for n in range(5):
             await other.publish("tm/m/s/1", b"%d" % n, qos=1)
-        while link._connection is None or not link._connection.unread:  # noqa: ASYNC110
+        while link._connection is None or not link._connection.unread:
             await asyncio.sleep(0.01)
         assert link.counts.received == 0
         assert [packet.payload for packet in await collect(link, 5)] == [b"%d" % n for n in range(5)]
@@ -71,5 +71,5 @@ async def test_reading_goes_on_by_itself_after_a_while(broker: str) -> None:
         await link.connected(10)
         link.hold(0.01)
         await other.publish("tm/m/s/1", b"first", qos=1)
-        while not link.counts.received:  # noqa: ASYNC110
+        while not link.counts.received:
             await asyncio.sleep(0.01)
