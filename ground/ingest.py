@@ -43,6 +43,8 @@ comes later than it could with the next one is read in one go and recorded as on
 """
 
 _HOLD_SECONDS: Final = 0.1
+"""Reading goes on by itself after this: a disk that takes nothing must not keep the broker's answers from the others.
+"""
 
 _MOST_AT_ONCE: Final = 100
 """Deliveries, at most, that aren't waited for after one that nothing followed; each time twice as many as the last."""
