@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.table import note
-from ground.ingest import deliveries
 from ground.link.broker import EmbeddedBroker
+from ground.link.gather import deliveries
 from ground.link.mqtt import Client, parse_broker_url
 from ground.loadtest.publisher import Publisher
 from ground.loadtest.stream import GROUP, Stream

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ground.errors import RecordingError, StoreError
+from ground.link.gather import deliveries
 from ground.link.mqtt import Address, Client, Delivery
 from ground.live import PERIOD, LiveStream
 from ground.pipeline import Pipeline
@@ -17,7 +18,7 @@ from ground.recording.read import Recording
 from ground.recording.write import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ground.mission import Mission
@@ -32,22 +33,6 @@ LEDGER_TOPIC: Final = "ledger"
 _SESSION_SECONDS: Final = 7 * 86_400
 _RETRY_SECONDS: Final = 1.0
 _TELL_SECONDS: Final = 0.1
-
-_MANY: Final = 16
-"""Messages of a delivery from which on more is waited for."""
-
-_GATHER: Final = 3
-_GATHER_SECONDS: Final = 0.02
-"""How long: three times what recording and acknowledging a delivery took, so that it has a fourth of the time. What
-comes later than it could with the next one is read in one go and recorded as one group.
-"""
-
-_HOLD_SECONDS: Final = 0.1
-"""Reading goes on by itself after this: a disk that takes nothing must not keep the broker's answers from the others.
-"""
-
-_MOST_AT_ONCE: Final = 100
-"""Deliveries, at most, that aren't waited for after one that nothing followed; each time twice as many as the last."""
 
 _SHOW_PAUSE: Final = 4
 """Pause after publishing the live stream, by how long that took: it has a fifth of the time at most."""
@@ -166,24 +151,6 @@ class Ingest:
                 await client.publish(LEDGER_TOPIC, octets, qos=0, retain=True)
                 said = octets
             await asyncio.sleep(_TELL_SECONDS)
-
-
-async def deliveries(client: Client) -> AsyncIterator[Delivery]:
-    """What arrives, each to be acknowledged before the next; under load with what comes a little later as well."""
-    at_once = skipped = 0
-    while True:
-        delivery = await client.receive()
-        many = len(delivery.received) >= _MANY
-        if many:
-            client.hold(_HOLD_SECONDS)
-        begun = time.monotonic()
-        yield delivery
-        if at_once:
-            at_once -= 1
-        elif many:
-            more = await client.gather(min(_GATHER * (time.monotonic() - begun), _GATHER_SECONDS))
-            # Without any it may have sent all that it may before it is acknowledged: then waiting only costs time.
-            at_once = skipped = 0 if more else min(2 * skipped + 1, _MOST_AT_ONCE)
 
 
 def _session_name(data: Path) -> str:

@@ -69,9 +69,10 @@ class LiveStream:
     async def flush(self, position: int) -> int:
         """Publish what waits; ``position`` is how far the recording has been processed. Returns batches sent."""
         # Taken out before the first await: what is added meanwhile lies beyond ``position``.
-        ready = [(key, entry, entry.take()) for key, entry in self._containers.items()]
+        ready = [(key, entry, shown) for key, entry in self._containers.items() if (shown := entry.take())]
         # All at once: the answers to a busy connection's messages take their time.
-        await asyncio.gather(*(self._announce(key, entry, shown) for key, entry, shown in ready))
+        if new := [one for one in ready if one[1].new(one[2])]:
+            await asyncio.gather(*(self._announce(*one) for one in new))
         for (mission, container), entry, shown in ready:
             for shape, kind, batch in shown:
                 schema_id, _ = shape.announcements[kind]
@@ -85,12 +86,10 @@ class LiveStream:
     async def _announce(self, key: tuple[str, str], entry: _Container, shown: list[_Shown]) -> None:
         """Publish the schemas, retained, that aren't those that were announced."""
         mission, container = key
-        for shape, kind, _ in shown:
-            schema_id, octets = shape.announcements[kind]
-            if entry.announced.get(kind) != schema_id:
-                topic = f"{self._prefix}schema/{mission}/{container}" + ("/summary" if kind == "summary" else "")
-                await self._publish(topic, octets, qos=1, retain=True, properties=[("schema_id", schema_id)])
-                entry.announced[kind] = schema_id
+        for kind, schema_id, octets in entry.new(shown):
+            topic = f"{self._prefix}schema/{mission}/{container}" + ("/summary" if kind == "summary" else "")
+            await self._publish(topic, octets, qos=1, retain=True, properties=[("schema_id", schema_id)])
+            entry.announced[kind] = schema_id
 
 
 @dataclass(slots=True)
@@ -117,6 +116,11 @@ class _Container:
         shown, self._shown = self._shown, []
         return shown
 
+    def new(self, shown: list[_Shown]) -> list[tuple[str, str, bytes]]:
+        """Kind, schema identifier and schema message, each once, of what has another schema than was announced."""
+        schemas = dict.fromkeys((kind, *shape.announcements[kind]) for shape, kind, _ in shown)
+        return [schema for schema in schemas if self.announced.get(schema[0]) != schema[1]]
+
     def _reduce(self) -> None:
         if not self._waiting:
             return
@@ -124,8 +128,9 @@ class _Container:
         rows: pa.RecordBatch = batches[0] if len(batches) == 1 else pa.concat_batches(batches)  # type: ignore[attr-defined]
         if self._shape is None or not self._shape.schema.equals(rows.schema, check_metadata=True):
             self._shape = Shape(rows.schema)
-        self._shown += ((self._shape, kind, batch) for kind, batch in _to_show(rows, self._last, self._shape))
-        self._last = _last_of(rows)
+        # A copy: a slice would keep all the rows.
+        before, self._last = self._last, rows.take(pa.array([rows.num_rows - 1]))
+        self._shown += ((self._shape, kind, batch) for kind, batch in _to_show(rows, before, self._last, self._shape))
 
 
 class Shape:
@@ -161,15 +166,19 @@ class Shape:
         }
 
 
-def _to_show(rows: pa.RecordBatch, before: pa.RecordBatch | None, shape: Shape) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The batches that stand for ``rows``: themselves, or changes of state and a summary."""
+def _to_show(
+    rows: pa.RecordBatch, before: pa.RecordBatch | None, last: pa.RecordBatch, shape: Shape
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The batches that stand for ``rows``: themselves, or changes of state and a summary. ``before``: the row before
+    them; ``last``: the last of them.
+    """
     if rows.num_rows <= ROWS:
         yield "raw", rows
         return
     changed = _state_changes(rows, before, shape)
     if len(changed):
         yield "raw", rows.take(pa.array(changed[:ROWS]))
-    yield "summary", summarise(rows, shape)
+    yield "summary", _summary(rows, last, shape)
 
 
 def _state_changes(rows: pa.RecordBatch, before: pa.RecordBatch | None, shape: Shape) -> np.ndarray:
@@ -193,20 +202,15 @@ def _is_number(field: pa.Field[Any]) -> bool:
     return not _is_state(field) and (pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
 
 
-def summarise(rows: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
+def _summary(rows: pa.RecordBatch, last: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
     """One row for many: the columns of ``rows`` with their last values, ``count`` int64 after the first three, and for
     every number ``P`` the columns ``P|min`` and ``P|max`` of its type, without regard to NaN and null.
     """
-    columns = list(_last_of(rows).columns)
+    columns = list(last.columns)
     columns.insert(_IDENTITY, pa.array([rows.num_rows], pa.int64()))
     for kind, numbers in shape.numbers:
         columns += _extremes([rows.column(i) for i in numbers], kind)
     return pa.RecordBatch.from_arrays(columns, schema=shape.summary)
-
-
-def _last_of(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """A copy of the last row: a slice would keep all of them."""
-    return rows.take(pa.array([rows.num_rows - 1]))
 
 
 def _extremes(columns: Sequence[pa.Array[Any]], kind: pa.DataType) -> Iterator[pa.Array[Any]]:

@@ -10,6 +10,8 @@ import numpy as np
 from ground.link.alike import AlikePackets, one_by_one
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mqtt5 import PublishPacket
     from numpy.typing import NDArray
 
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 @dataclass(eq=False, slots=True)
 class Delivery:
     """Messages in order of receipt, all of one connection, those that are alike together. ``received``: int64 (n,), ns
-    since 1970 UTC of their socket reads. To be handed to :meth:`Client.ack` where any is of QoS 1."""
+    since 1970 UTC of their socket reads. ``packet_ids``: int64 (k,), of those in QoS 1, in their order. To be handed to
+    :meth:`Client.ack` where there is any."""
 
     messages: list[PublishPacket | AlikePackets]
     received: NDArray[np.int64]
+    packet_ids: NDArray[np.int64]
     _connection: Connection
     _number: int | None
     """Running number on its connection of deliveries to be acknowledged; None where nothing is."""
@@ -31,16 +35,6 @@ class Delivery:
     def packets(self) -> list[PublishPacket]:
         """The messages one by one."""
         return one_by_one(self.messages)
-
-    @property
-    def packet_ids(self) -> NDArray[np.int64]:
-        """The packet identifiers of the messages in QoS 1, int64 (n,), in their order."""
-        ids = [
-            part.packet_ids if isinstance(part, AlikePackets) else np.array([part.packet_id], np.int64)
-            for part in self.messages
-            if isinstance(part, AlikePackets) or part.packet_id
-        ]
-        return np.concatenate(ids) if ids else np.empty(0, np.int64)
 
 
 @dataclass(slots=True)
@@ -51,3 +45,13 @@ class Arrivals:
     messages: list[PublishPacket | AlikePackets] = field(default_factory=list)
     times: list[tuple[int, int]] = field(default_factory=list)
     """ns since 1970 UTC of a socket read, and how many messages came with it."""
+
+
+def packet_ids(messages: Sequence[PublishPacket | AlikePackets]) -> NDArray[np.int64]:
+    """The packet identifiers of the messages in QoS 1, int64 (k,), in their order."""
+    ids = [
+        part.packet_ids if isinstance(part, AlikePackets) else np.array([part.packet_id], np.int64)
+        for part in messages
+        if isinstance(part, AlikePackets) or part.packet_id
+    ]
+    return np.concatenate(ids) if ids else np.empty(0, np.int64)

@@ -20,7 +20,7 @@ from ground.errors import LinkError
 from ground.link.address import Address, parse_broker_url
 from ground.link.alike import AlikePackets
 from ground.link.connection import Connection
-from ground.link.delivery import Arrivals, Delivery
+from ground.link.delivery import Arrivals, Delivery, packet_ids
 from ground.link.outbox import Outbox, Outgoing, Receipt, encode
 from ground.link.packets import ProtocolError, pubacks
 from ground.link.state import LinkCounts, LinkState
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Address", "Client", "Delivery", "LinkCounts", "LinkState", "Outgoing", "parse_broker_url"]
 
 _CONNECT_SECONDS: Final = 10.0
-_GATHER_STEP: Final = 0.004
 _BACK_OFF: Final = (0.1, 10.0)
 _WRITE_OCTETS: Final = 1 << 20
 _MAX_WINDOW: Final = 2000
@@ -128,39 +127,25 @@ class Client:
             self._waiting = 0
             self._read_on()
         times = np.array(arrivals.times, np.int64)
-        delivery = Delivery(arrivals.messages, np.repeat(times[:, 0], times[:, 1]), arrivals.connection, None)
-        if len(delivery.packet_ids):
+        received, ids = np.repeat(times[:, 0], times[:, 1]), packet_ids(arrivals.messages)
+        delivery = Delivery(arrivals.messages, received, ids, arrivals.connection, None)
+        if len(ids):
             delivery._number = arrivals.connection.delivered
             arrivals.connection.delivered += 1
         return delivery
 
     def hold(self, seconds: float) -> None:
-        """Leave what comes with the kernel until the next :meth:`receive`, for ``seconds`` at most.
-
-        Brokers write message by message. Reading many together costs little more than reading one.
-        """
+        """Leave what comes with the kernel until the next :meth:`receive`, for ``seconds`` at most."""
         if self._holding:
             self._holding.cancel()
         if self._connection:
             self._connection.pause()
             self._holding = asyncio.get_running_loop().call_later(seconds, self._read_on)
 
-    async def gather(self, seconds: float) -> bool:
-        """Let more arrive before the next :meth:`receive`, as long as more does and ``seconds`` at most.
-
-        Returns whether it still did then.
-        """
-        end = time.monotonic() + seconds
-        step, before, more = _GATHER_STEP, 0, True
-        while more and (rest := end - time.monotonic()) > 0 and self._waiting < self._max_waiting // 2:
-            connection = self._connection
-            if connection is None:
-                return False
-            self.hold(step + _GATHER_STEP)
-            await asyncio.sleep(min(step, rest))
-            more = connection.unread > before
-            before, step = connection.unread, 2 * step
-        return more
+    @property
+    def unread(self) -> int:
+        """Octets that have come and that the kernel still holds."""
+        return self._connection.unread if self._connection else 0
 
     def ack(self, delivery: Delivery) -> None:
         """Acknowledge a delivery, with one write. Deliveries are acknowledged in the order in which they were received;

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ground.ingest import deliveries
+from ground.link.gather import deliveries, gather
 from tests.link.client import TM, client, collect, peer
 
 MESSAGES = 300
@@ -22,7 +22,7 @@ async def test_nothing_is_lost_or_out_of_order_where_more_is_waited_for(broker: 
             delivery = await link.receive()
             payloads += [bytes(packet.payload or b"") for packet in delivery.packets]
             link.ack(delivery)
-            await link.gather(0.05)
+            await gather(link, 0.05)
         await publishing
     assert payloads == [b"%d" % n for n in range(MESSAGES)]
     assert link.counts.acknowledged == MESSAGES
@@ -33,7 +33,7 @@ async def test_a_link_on_which_nothing_more_comes_is_not_waited_for(broker: str)
         await link.connected(10)
         await other.publish("tm/m/s/1", b"first", qos=1)
         await collect(link, 1)
-        assert not await link.gather(3600)
+        assert not await gather(link, 3600)
         await other.publish("tm/m/s/1", b"second", qos=1)
         assert [packet.payload for packet in await collect(link, 1)] == [b"second"]
 
@@ -60,7 +60,7 @@ async def test_what_comes_while_reading_is_held_is_read_with_the_next_delivery(b
         link.hold(3600)
         for n in range(5):
             await other.publish("tm/m/s/1", b"%d" % n, qos=1)
-        while link._connection is None or not link._connection.unread:
+        while not link.unread:
             await asyncio.sleep(0.01)
         assert link.counts.received == 0
         assert [packet.payload for packet in await collect(link, 5)] == [b"%d" % n for n in range(5)]
