@@ -79,6 +79,14 @@ async def test_every_value_comes_back_as_it_was(store: Store, keeps: Keeps, rows
     assert same(await store.rows("luna26", container, *ALL), sorted_rows(keeps(rows)))
 
 
+async def test_times_three_centuries_apart_come_back_in_order(store: Store) -> None:
+    """int64 doesn't hold their difference."""
+    rows = random_batch(2, seed=1).set_column(0, SCHEMA.field("time"), times([3, ALL[0]]))
+    await store.append(power(rows), NOWHERE)
+    found = (await store.rows("luna26", "Power", *ALL)).column("time").cast(pa.int64()).to_pylist()
+    assert found == [ALL[0], 3]
+
+
 @pytest.mark.parametrize("size", [1, 2, 1000, 2048, 5000, 100_000])
 async def test_batches_of_all_sizes(store: Store, keeps: Keeps, size: int) -> None:
     rows = random_batch(size, seed=size)

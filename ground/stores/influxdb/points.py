@@ -61,7 +61,7 @@ class Points:
 
         ``stamps``, ``seq``: timestamps and packet sequence counts (m,) of the stored points.
         """
-        if not len(stamps) and (np.diff(self.stamps) > 0).all():
+        if not len(stamps) and (self.stamps[1:] > self.stamps[:-1]).all():
             return self, self.take(np.zeros(len(self), np.bool_)), 0
         # Stored ones come first and both sorts are stable: of equals, the first one stays.
         stored = len(stamps)

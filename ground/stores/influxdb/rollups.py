@@ -215,7 +215,7 @@ def times_of(rows: pa.Table) -> NDArray[np.int64]:
 
 def _ordered(rows: pa.Table) -> pa.Table:
     at = times_of(rows)
-    return rows if (np.diff(at) > 0).all() else rows.take(np.lexsort((rows["seq"].to_numpy(), at)))
+    return rows if (at[1:] > at[:-1]).all() else rows.take(np.lexsort((rows["seq"].to_numpy(), at)))
 
 
 def _reduced(rows: pa.Table, schema: pa.Schema) -> Parts:
