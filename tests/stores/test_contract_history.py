@@ -97,6 +97,15 @@ def samples(draw: st.DrawFn) -> pa.RecordBatch:
     return batch([T0 + time for time, _ in identities], [seq for _, seq in identities], SCHEMA, **columns)
 
 
+async def test_the_first_and_the_last_of_all_times_are_values_like_any_other(store: Store) -> None:
+    """Also where rows come out of order; databases take such times for infinite."""
+    ends = [2**63 - 1, 1 - 2**63, 0]
+    rows = batch([T0 + 2, T0 + 1, T0], [0, 0, 0], clock=times(ends))
+    await store.append([Rows("luna26", "Power", rows)], Checkpoint(3, b""))
+    (bucket,) = as_rows((await store.history("luna26", ["Power/clock"], T0, T0 + 3, 1)).table)
+    assert (bucket["count"], bucket["min"], bucket["max"], bucket["text"]) == (3, -(2.0**63), 2.0**63, str(ends[0]))
+
+
 @shared_store
 @given(rows=samples(), start=st.integers(-5, 40), length=st.integers(1, 60), buckets=st.integers(1, 30))
 async def test_history_is_what_its_definition_says(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # The ends of int64 are special: the least is Arrow's missing time, the next and the greatest are infinite for DuckDB.
 _FIRST, _INFINITE = -(2**63) + 2, 2**63 - 1
+_ENDS = {"infinity": _INFINITE, "-infinity": -_INFINITE}
 
 _PIECE = 262_144
 
@@ -77,7 +78,9 @@ class _Column:
         if pa.types.is_floating(self.field.type):
             return f"CASE WHEN isfinite({self.sql}) THEN {self.sql} END"
         if pa.types.is_timestamp(self.field.type):
-            return f"epoch_ns({self.sql})"
+            # To DuckDB the first and the last of all times are infinite, and epoch_ns() of them is NULL.
+            ends = " ".join(f"WHEN '{end}'::TIMESTAMP_NS THEN {ns}" for end, ns in _ENDS.items())
+            return f"CASE {self.sql} {ends} ELSE epoch_ns({self.sql}) END"
         return f"{self.sql}::UTINYINT" if pa.types.is_boolean(self.field.type) else self.sql
 
 
