@@ -39,3 +39,7 @@ class LinkError(GroundError):
 
 class StoreError(GroundError):
     """The database refused a write or a query. What was received stays in the recording."""
+
+
+class RefusedError(StoreError):
+    """The database refused for a reason that trying again does not remove."""

@@ -27,7 +27,7 @@ ROWS: Final = 64
 _HELD: Final = 8192
 """Rows that wait as they are; of more what will be shown is made at once. The broker may be away for hours."""
 
-_IDENTITY = 3  # time, ert, seq come before the parameters
+_IDENTITY = 4  # time, ert, seq, digest come before the parameters
 
 _Shown: TypeAlias = "tuple[Shape, str, pa.RecordBatch]"
 """What a batch is made of, its kind (raw or summary), and the batch."""
@@ -203,7 +203,7 @@ def _is_number(field: pa.Field[Any]) -> bool:
 
 
 def _summary(rows: pa.RecordBatch, last: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
-    """One row for many: the columns of ``rows`` with their last values, ``count`` int64 after the first three, and for
+    """One row for many: the columns of ``rows`` with their last values, ``count`` int64 after the first four, and for
     every number ``P`` the columns ``P|min`` and ``P|max`` of its type, without regard to NaN and null.
     """
     columns = list(last.columns)

@@ -6,8 +6,8 @@ record batches, never samples. One contract suite (``tests/stores``) runs on eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +20,9 @@ class Rows:
     """Decoded packets of one container on their way to a store.
 
     ``batch``: Arrow record batch with the columns ``time`` timestamp[ns, UTC] (SCET), ``ert`` timestamp[ns, UTC],
-    ``seq`` uint16, then one column per parameter in engineering values. The identity of a row is (mission, container,
-    time, seq); it is stored once however often it is handed over.
+    ``seq`` uint16, ``digest`` int64 (over the packet's octets), then one column per parameter in engineering values. The
+    identity of a row is (mission, container, time, seq, digest): it is stored once however often it is handed over, and
+    two rows that differ in their digest alone are two rows.
     """
 
     mission: str
@@ -31,27 +32,51 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The position in the recording up to which (exclusive) all is stored, and the decoder state at that position.
+    """The position in the recording up to which (exclusive) all of a mission is stored, and its partition's state there.
 
-    ``state`` is opaque to the store: it comes back octet for octet.
+    ``recording``: the identity of the recording that ``position`` belongs to. ``state`` is opaque to the store: it comes
+    back octet for octet.
     """
 
     position: int
     state: bytes
+    recording: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a mission's journal: a change of an alarm, or an event.
+
+    ``kind``: ``alarm`` or ``event``. (mission, kind, ``position``, ``place``) is its identity, the place in the recording
+    that it comes from; handed over again, the newer content replaces the older (an event that repeats counts up).
+    ``time``: SCET, ns since 1970 UTC. ``subject``: the parameter (``container/parameter``) or the event's source.
+    ``values``: JSON-ready content, at most 16 KiB as JSON.
+    """
+
+    kind: str
+    position: int
+    place: int
+    time: int
+    subject: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
     """What became of a container's rows over all time: each that was handed over is stored, repeated or refused.
 
-    ``repeated``: handed over again. ``refused``: rows that the database has no room for, such as a time beyond its
-    range. ``nonfinite``: NaN and infinities that it has no number for; they are stored as nulls.
+    ``repeated``: handed over again. ``alike``: stored though a row of the same time and seq was (their octets differ).
+    ``refused``: rows that the database has no room for, such as a time beyond its range. ``nonfinite``: NaN and
+    infinities that it has no number for; they are stored as nulls. ``unfit``: values that are stored as nulls since
+    their column has another type, by parameter.
     """
 
     stored: int
     repeated: int
+    alike: int = 0
     refused: int = 0
     nonfinite: int = 0
+    unfit: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +117,40 @@ class History:
 class Store(Protocol):
     """A telemetry database. All times are int64 ns since 1970 UTC; windows are half open, [start, stop)."""
 
-    async def append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
-        """Store ``rows`` and ``checkpoint`` and return when both are durable. Repeating a call does no harm.
+    async def append(
+        self, mission: str, rows: Sequence[Rows], entries: Sequence[Entry], checkpoint: Checkpoint
+    ) -> None:
+        """Store ``rows`` and ``entries``, all of ``mission``, and its ``checkpoint``; return when all are durable.
+        Repeating a call does no harm.
 
-        Raises :class:`~ground.errors.StoreError` with nothing stored; the same call may be tried again.
+        A parameter whose type was widened goes on in its column, widened. One whose type changed otherwise is stored as
+        nulls and counted in :attr:`Count.unfit`; the rest of its rows is stored.
+
+        Raises :class:`~ground.errors.StoreError` with nothing stored; the same call may be tried again. A
+        :class:`~ground.errors.RefusedError` says that trying again cannot help.
         """
         ...
 
-    async def checkpoint(self) -> Checkpoint | None:
-        """The newest durable checkpoint, or None in an empty store."""
+    async def checkpoint(self, mission: str) -> Checkpoint | None:
+        """The newest durable checkpoint of a mission, or None where nothing of it is stored."""
         ...
 
-    async def counts(self) -> Mapping[tuple[str, str], Count]:
-        """Rows by (mission, container); durable together with the checkpoint."""
+    async def counts(self, mission: str) -> Mapping[str, Count]:
+        """Rows by container; durable together with the mission's checkpoint."""
+        ...
+
+    async def entries(
+        self,
+        mission: str,
+        kind: str,
+        *,
+        subject: str | None = None,
+        before: tuple[int, int] | None = None,
+        limit: int = 500,
+    ) -> Sequence[Entry]:
+        """The newest ``limit`` entries of a kind, newest first by (position, place), all before ``before``; of one
+        ``subject`` or of all.
+        """
         ...
 
     async def containers(self, mission: str) -> Mapping[str, pa.Schema]:
@@ -126,7 +172,7 @@ class Store(Protocol):
         ...
 
     async def rows(self, mission: str, container: str, start: int, stop: int) -> pa.Table:
-        """Every row of a container in the window exactly as it was stored, ordered by time, then seq.
+        """Every row of a container in the window exactly as it was stored, ordered by time, seq, digest.
 
         A container that isn't stored has no rows and the identity's columns only.
         """

@@ -24,7 +24,7 @@ def _schema(columns: dict[str, pa.DataType]) -> pa.Schema:
     return pa.schema(columns)
 
 
-IDENTITY = _schema({"time": TIME, "ert": TIME, "seq": pa.uint16()})
+IDENTITY = _schema({"time": TIME, "ert": TIME, "seq": pa.uint16(), "digest": pa.int64()})
 """The columns that every container has."""
 
 HISTORY = _schema(

@@ -24,7 +24,7 @@ from ground.xtce.declarations import (
     StringEncoding,
 )
 
-RESERVED = ("time", "ert", "seq")
+RESERVED = ("time", "ert", "seq", "digest")
 """The columns that every batch begins with; no parameter may have their names."""
 
 TIMESTAMP = pa.timestamp("ns", "UTC")

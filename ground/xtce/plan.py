@@ -27,7 +27,7 @@ from ground.xtce.restriction import Condition, names_one_apid, read_condition
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-KEYS = tuple(map(pa.field, RESERVED, (TIMESTAMP, TIMESTAMP, pa.uint16())))
+KEYS = tuple(map(pa.field, RESERVED, (TIMESTAMP, TIMESTAMP, pa.uint16(), pa.int64())))
 """The columns that every batch begins with."""
 
 
