@@ -17,16 +17,17 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from ground.blocks import NO_TIME, Octets
-from ground.decoder import Event, MissionDecoder
 from ground.errors import ConfigError, GroundError
-from ground.messages import Messages
+from ground.processing.messages import Messages, Part
+from ground.processing.partition import Partition
 from ground.xtce import plan, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ground.ledger import MissionLedger
     from ground.mission import Mission
+    from ground.processing.ledger import MissionLedger
+    from ground.stores import Entry
 
 _STATION = "file"
 _BLOCK = 4 << 20
@@ -41,7 +42,7 @@ def decode_file(
     output: Path | None = None,
     file_format: str = "csv",
     progress: Callable[[int], None] = lambda octets: None,
-    report: Callable[[Event], None] = lambda event: None,
+    report: Callable[[Entry], None] = lambda event: None,
 ) -> MissionLedger:
     """Decode the frames in ``path`` and return the counts.
 
@@ -49,19 +50,20 @@ def decode_file(
     called with the number of octets just finished, ``report`` with what an operator should know. A file has no earth
     receive time: ``ert`` is null. Raises :class:`~ground.errors.ConfigError` where the file can't be read.
     """
-    decoder = MissionDecoder(mission, plan.compile(read.load(mission.telemetry)))
+    partition = Partition(mission, plan.compile(read.load(mission.telemetry)))
     with _Tables(output or Path(), file_format) as tables:
         for number, messages in enumerate(_file_as_messages(path, mission), 1):
-            telemetry, events = decoder.process(_STATION, messages)
-            for event in events:
+            none = np.full(len(messages), NO_TIME)
+            step = partition.process(Part(partition.position, none, none, {_STATION: messages}))
+            for event in step.events:
                 report(event)
-            for item in telemetry if output is not None else ():
+            for item in step.telemetry if output is not None else ():
                 tables.add(item.rows.container, item.rows.batch)
             if number % _TOGETHER == 0:
                 tables.write()
             progress(len(messages.data))
         tables.write()
-    return decoder.ledger
+    return partition.ledger
 
 
 class _Tables:
@@ -110,6 +112,7 @@ def _file_as_messages(path: Path, mission: Mission) -> Iterator[Messages]:
         return
     length = mission.link.length
     step = max(1, _BLOCK // length) * length
+    position = 0
     for start in range(0, len(_map(path)), step):
         try:
             # Read, not mapped: what is mapped and was read counts as this process's memory to the end.
@@ -122,7 +125,8 @@ def _file_as_messages(path: Path, mission: Mission) -> Iterator[Messages]:
         seq = (start + pieces[:-1]) // length
         none = np.full(len(seq), NO_TIME, np.int64)
         run = pa.array([_STATION] * len(seq), pa.string())
-        yield Messages(payload, pieces[:-1], np.diff(pieces), none, np.zeros(len(seq), np.int64), run, seq)
+        yield Messages(payload, pieces[:-1], np.diff(pieces), none, np.zeros(len(seq), np.int64), run, seq, position + np.arange(len(seq)))
+        position += len(seq)
 
 
 def _packets_as_messages(path: Path) -> Iterator[Messages]:
@@ -130,7 +134,7 @@ def _packets_as_messages(path: Path) -> Iterator[Messages]:
     octets = _map(path)
     view = memoryview(octets)  # type: ignore[arg-type]
     none = np.full(1, NO_TIME, np.int64)
-    begin = at = number = seq = 0
+    begin = at = number = seq = position = 0
     while begin < len(octets):
         while at + 6 < len(octets) and at - begin < _BLOCK:
             at += (view[at + 4] << 8 | view[at + 5]) + 7
@@ -138,8 +142,8 @@ def _packets_as_messages(path: Path) -> Iterator[Messages]:
         at = len(octets) if at + 6 >= len(octets) else at
         payload = octets[begin:at]
         start, length = np.zeros(1, np.int64), np.full(1, len(payload))
-        yield Messages(payload, start, length, none, start, pa.array([_STATION]), np.full(1, seq))
-        begin, seq = at, number
+        yield Messages(payload, start, length, none, start, pa.array([_STATION]), np.full(1, seq), np.full(1, position))
+        begin, seq, position = at, number, position + 1
 
 
 def _map(path: Path) -> Octets:

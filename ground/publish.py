@@ -147,10 +147,9 @@ def _virtual_channels(link: LinkFormat, frames: Octets) -> NDArray[np.uint8]:
 
 def _times(mission: Mission, frames: Octets) -> Nanoseconds:
     """The frame times, int64 (n,); NO_TIME for frames that are not the mission's, whose times mean nothing."""
-    # In place of receive times go row numbers, which tell the rows that are good.
-    good, _ = read_frames(mission, frames, np.arange(len(frames)))
+    good, _ = read_frames(mission, frames, np.full(len(frames), NO_TIME))
     times = np.full(len(frames), NO_TIME)
-    times[good.ert] = good.time
+    times[good.row] = good.time
     return times
 
 

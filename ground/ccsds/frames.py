@@ -43,6 +43,7 @@ class Frames:
     ``raw``: uint8 (n, length), the whole frames. ``vcid``: uint8 (n,). ``vcfc``: int64 (n,), virtual channel frame
     count, 24 bits in AOS and 8 in TM. ``pointer``: int64 (n,), first header pointer (0 on one-packet-per-frame links).
     ``time``: int64 (n,), SCET of the frame in ns since 1970 UTC or NO_TIME. ``ert``: int64 (n,), earth receive time.
+    ``row``: int64 (n,), which of the frames that were read each is.
     """
 
     raw: Octets
@@ -51,6 +52,7 @@ class Frames:
     pointer: NDArray[np.int64]
     time: Nanoseconds
     ert: Nanoseconds
+    row: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -58,7 +60,13 @@ class Frames:
     def select(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Frames:
         """The frames that a mask, an index array or a slice names."""
         return Frames(
-            self.raw[rows], self.vcid[rows], self.vcfc[rows], self.pointer[rows], self.time[rows], self.ert[rows]
+            self.raw[rows],
+            self.vcid[rows],
+            self.vcfc[rows],
+            self.pointer[rows],
+            self.time[rows],
+            self.ert[rows],
+            self.row[rows],
         )
 
     def by_channel(self) -> Iterator[tuple[int, Frames]]:
@@ -83,25 +91,26 @@ def packet_zone(link: LinkFormat) -> slice:
     return slice(start, link.length - 4 * link.ocf - 2 * link.fecf)
 
 
-def read_frames(mission: Mission, raw: Octets, ert: Nanoseconds) -> tuple[Frames, dict[str, int]]:
+def read_frames(mission: Mission, raw: Octets, ert: Nanoseconds) -> tuple[Frames, dict[str, NDArray[np.int64]]]:
     """Read ``raw``, uint8 (n, link.length), received at ``ert``, int64 (n,) ns since 1970 UTC.
 
-    Returns the good frames in their order, and how many were rejected for which of :data:`REJECTS`.
+    Returns the good frames in their order, and the rows (k,) of those that were rejected for each of :data:`REJECTS`.
     """
     link = mission.link
     rejected = {}
+    row = np.arange(len(raw))
     if link.fecf:
         good = _fecf_is_right(raw)
-        rejected["fecf"] = int(len(good) - good.sum())
-        raw, ert = (raw, ert) if good.all() else (raw[good], ert[good])
+        rejected["fecf"] = row[~good]
+        raw, ert, row = (raw, ert, row) if good.all() else (raw[good], ert[good], row[good])
     word = raw[:, 0].astype(np.int64) << 8 | raw[:, 1]
     version_is_right = word >> 14 == (1 if link.frame == "aos" else 0)
     spacecraft = word >> 6 & 0xFF if link.frame == "aos" else word >> 4 & 0x3FF
     good = version_is_right & (spacecraft == link.spacecraft_id)
-    rejected["version"] = int(len(good) - version_is_right.sum())
-    rejected["spacecraft"] = int(version_is_right.sum() - good.sum())
+    rejected["version"] = row[~version_is_right]
+    rejected["spacecraft"] = row[version_is_right & ~good]
     if not good.all():
-        raw, ert, word = raw[good], ert[good], word[good]
+        raw, ert, word, row = raw[good], ert[good], word[good], row[good]
     pointer_at = packet_zone(link).start - 2 if link.frame == "aos" else 4
     if link.packets == "one_per_frame":
         pointer = np.zeros(len(raw), np.int64)
@@ -118,7 +127,7 @@ def read_frames(mission: Mission, raw: Octets, ert: Nanoseconds) -> tuple[Frames
         time = np.full(len(raw), NO_TIME, np.int64)
     else:
         time = read_time(clock, raw[:, clock.offset : clock.offset + clock.length])
-    return Frames(raw, vcid, vcfc, pointer, time, ert), rejected
+    return Frames(raw, vcid, vcfc, pointer, time, ert, row), rejected
 
 
 def _fecf_is_right(raw: Octets) -> NDArray[np.bool_]:

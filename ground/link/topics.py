@@ -26,6 +26,17 @@ def telemetry(mission: str, station: str, vcid: int) -> str:
     return f"tm/{mission}/{station}/{vcid}"
 
 
+def operator(mission: str) -> str:
+    """The topic of what operators do with a mission: recorded first, like telemetry."""
+    return f"operator/{mission}"
+
+
+def parse_operator(topic: str) -> str | None:
+    """The mission of ``operator/<mission>``; None where ``topic`` isn't one of these."""
+    levels = topic.split("/")
+    return levels[1] if len(levels) == 2 and levels[0] == "operator" and levels[1] else None
+
+
 def parse_telemetry(topic: str) -> Telemetry | None:
     """Take ``tm/<mission>/<station>/<vcid>`` apart; None where ``topic`` isn't one of these."""
     levels = topic.split("/")

@@ -44,26 +44,57 @@ _OPERATORS = {
 class Decoded:
     """What came of a block of packets.
 
-    ``batches``: (container, batch), see :func:`decode`. ``undecoded``: packets by reason: ``no container`` (matches
-    none), ``ambiguous`` (matches several), ``too short`` (ends before its container does). ``apids``: the same by
-    reason and APID.
+    ``batches``: (container, batch), see :func:`decode`; ``packets``: of each batch, in the order of its rows.
+    ``dropped``: undecoded packets by reason: ``no container`` (matches none), ``ambiguous`` (matches several),
+    ``too short`` (ends before its container does).
     """
 
     batches: list[tuple[str, pa.RecordBatch]] = field(default_factory=list)
-    undecoded: dict[str, int] = field(default_factory=dict)
-    apids: dict[str, Counter[int]] = field(default_factory=dict)
+    packets: list[Packets] = field(default_factory=list)
+    dropped: list[tuple[str, Packets]] = field(default_factory=list)
+
+    @property
+    def undecoded(self) -> dict[str, int]:
+        """How many packets were dropped for which reason."""
+        return {reason: n.total() for reason, n in self.apids.items()}
+
+    @property
+    def apids(self) -> dict[str, Counter[int]]:
+        """The same by reason and APID."""
+        found: dict[str, Counter[int]] = {}
+        for reason, packets in self.dropped:
+            found.setdefault(reason, Counter()).update(packets.apid.tolist())
+        return found
+
+    def add(self, container: ContainerPlan, packets: Packets, batch: pa.RecordBatch) -> None:
+        """Take decoded packets: under the container's name, or for each APID under one of its own."""
+        if not container.per_apid:
+            self.batches.append((container.name, batch))
+            self.packets.append(packets)
+            return
+        # Decoded as the packets lie, and sorted then: rows that are read in turn are in the processor's cache.
+        number = np.bincount(packets.apid)
+        if (packets.apid[1:] < packets.apid[:-1]).any():
+            order = np.argsort(packets.apid, kind="stable")
+            batch, packets = batch.take(order), packets.select(order)
+        first = 0
+        for one in np.flatnonzero(number).tolist():
+            name = f"{container.name}_{one}"
+            of_one = batch.slice(first, int(number[one])).replace_schema_metadata({"container": name})
+            self.batches.append((name, of_one))
+            self.packets.append(packets.select(slice(first, first + of_one.num_rows)))
+            first += of_one.num_rows
 
     def drop(self, reason: str, packets: Packets) -> None:
-        """Count ``packets`` as undecoded."""
+        """``packets`` are undecoded."""
         if len(packets):
-            self.undecoded[reason] = self.undecoded.get(reason, 0) + len(packets)
-            self.apids.setdefault(reason, Counter()).update(packets.apid.tolist())
+            self.dropped.append((reason, packets))
 
 
 def decode(plan: Plan, packets: Packets) -> Decoded:
     """Decode ``packets``. Nothing that they contain raises.
 
-    A batch has the columns ``time`` and ``ert`` (timestamp[ns, UTC]), ``seq`` (uint16), then a column per parameter
+    A batch has the columns ``time`` and ``ert`` (timestamp[ns, UTC]), ``seq`` (uint16), ``digest`` (int64), then a column per parameter
     that is not in the primary header, in engineering values: calibrated ones float64; integers and enumeration codes
     the smallest integer type that holds them; floats as they are (16 bits as float32); booleans, utf8, binary and
     timestamp[ns, UTC]. A value is null where a spline, a length-prefixed string or a time has none. Rows are in packet
@@ -185,7 +216,7 @@ def _descend(node: Node, block: _Block, decoded: Decoded) -> None:
     if node.container is None:
         decoded.drop("no container", ended.packets)
     elif len(ended):
-        decoded.batches += _by_name(node.container, ended.packets.apid, _batch(node, node.container, ended))
+        decoded.add(node.container, ended.packets, _batch(node, node.container, ended))
     for child, rows in zip(node.children, matches, strict=True):
         rows &= number == 1
         if rows.any():
@@ -226,24 +257,6 @@ def _matches(conditions: tuple[Condition, ...], block: _Block) -> NDArray[np.boo
     return rows
 
 
-def _by_name(
-    container: ContainerPlan, apid: NDArray[np.uint16], batch: pa.RecordBatch
-) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The rows by the name under which they are published: one for all, or one for each of their ``apid`` (n,)."""
-    if not container.per_apid:
-        yield container.name, batch
-        return
-    # Decoded as the packets lie, and sorted then: rows that are read in turn are in the processor's cache.
-    number = np.bincount(apid)
-    if (apid[1:] < apid[:-1]).any():
-        batch = batch.take(np.argsort(apid, kind="stable"))
-    first = 0
-    for one in np.flatnonzero(number).tolist():
-        name = f"{container.name}_{one}"
-        yield name, batch.slice(first, int(number[one])).replace_schema_metadata({"container": name})
-        first += int(number[one])
-
-
 def _batch(node: Node, container: ContainerPlan, block: _Block) -> pa.RecordBatch:
     packets = block.packets
     # All numbers of a segment are read from one window; a segment without any needs none.
@@ -253,6 +266,7 @@ def _batch(node: Node, container: ContainerPlan, block: _Block) -> pa.RecordBatc
         _timestamps(packets.time),
         _timestamps(packets.ert),
         pa.array(packets.seq),
+        pa.array(packets.digest),
         *(column for run in node.runs for column in block.columns(run)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=container.schema)

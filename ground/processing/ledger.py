@@ -4,7 +4,7 @@ The ledger of a mission is a pure function of the recording, so it is part of th
 from where the stored rows end. What came in equals what went out plus what did not, with its reason:
 
 * frames in = good + duplicate + rejected (by reason) + idle channel frames are good
-* packets in = decoded + idle + undecoded (by reason)
+* packets in = decoded + idle + repeated + undecoded (by reason)
 * decoded rows = stored + repeated + refused (by the database, for ever) + pending
 """
 
@@ -43,8 +43,8 @@ class MissionLedger:
     """One mission: all stations, all virtual channels. Times are SCET, ns since 1970 UTC.
 
     ``duplicate``: frames received again, redelivered by the broker or sent twice. ``missing``: frames that a station's
-    running numbers say it published and that never arrived here (the broker dropped them). ``rows``: decoded packets by
-    container.
+    running numbers say it published and that never arrived here (the broker dropped them). ``repeated``: packets that
+    were there before, octet for octet. ``rows``: decoded packets by container.
     """
 
     frames_in: int = 0
@@ -53,13 +53,13 @@ class MissionLedger:
     channels: dict[tuple[str, int], ChannelLedger] = field(default_factory=dict)
     packets_in: int = 0
     idle: int = 0
+    repeated: int = 0
     undecoded: Counter[str] = field(default_factory=Counter)
     decoded: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     missing: int = 0
     first_time: int = NO_TIME
     last_time: int = NO_TIME
-    newest_realtime: int = NO_TIME
 
     def channel(self, station: str, vcid: int) -> ChannelLedger:
         """The counts of a virtual channel at a station, made when first asked for."""
@@ -79,7 +79,7 @@ class MissionLedger:
         """Whether every frame and every packet is accounted for."""
         return (
             self.frames_in == self.good + self.duplicate + self.rejected.total()
-            and self.packets_in == self.decoded + self.idle + self.undecoded.total()
+            and self.packets_in == self.decoded + self.idle + self.repeated + self.undecoded.total()
             and self.packets_in == sum(channel.packets for channel in self.channels.values())
             and self.decoded == self.rows.total()
         )
@@ -108,6 +108,7 @@ class MissionLedger:
                 "in": self.packets_in,
                 "decoded": self.decoded,
                 "idle": self.idle,
+                "repeated": self.repeated,
                 "undecoded": dict(self.undecoded),
             },
             "missing": self.missing,
@@ -131,13 +132,13 @@ class MissionLedger:
             ],
             "packets_in": self.packets_in,
             "idle": self.idle,
+            "repeated": self.repeated,
             "undecoded": dict(self.undecoded),
             "decoded": self.decoded,
             "rows": dict(self.rows),
             "missing": self.missing,
             "first_time": self.first_time,
             "last_time": self.last_time,
-            "newest_realtime": self.newest_realtime,
         }
 
     @classmethod

@@ -1,15 +1,15 @@
-"""Messages of a station on their way into the decoder, as columns."""
+"""Recorded messages of one mission on their way through its partition, as columns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class Messages:
     ``start``, ``length``: int64 (m,), octets.
     ``ert``: int64 (m,), earth receive time of the first frame, ns since 1970 UTC or NO_TIME. ``dt``: int64 (m,), ns per
     frame. ``run``: string (m,), the publisher's start, null where it sends none. ``seq``: int64 (m,), the running
-    number of the first frame, negative where it sends none.
+    number of the first frame, negative where it sends none. ``position``: int64 (m,), ascending, in the recording.
     """
 
     data: Octets
@@ -35,15 +35,22 @@ class Messages:
     dt: NDArray[np.int64]
     run: pa.Array[pa.StringScalar]
     seq: NDArray[np.int64]
+    position: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.start)
 
     def select(self, rows: NDArray[np.intp] | slice) -> Messages:
         """The messages that an index array or a slice names; ``data`` is shared, not copied."""
-        run = self.run[rows] if isinstance(rows, slice) else self.run.take(rows)
         return Messages(
-            self.data, self.start[rows], self.length[rows], self.ert[rows], self.dt[rows], run, self.seq[rows]
+            self.data,
+            self.start[rows],
+            self.length[rows],
+            self.ert[rows],
+            self.dt[rows],
+            self.run[rows] if isinstance(rows, slice) else self.run.take(rows),
+            self.seq[rows],
+            self.position[rows],
         )
 
     def by_numbering(self) -> Iterator[tuple[Messages, bool]]:
@@ -53,3 +60,25 @@ class Messages:
         for a, b in pairwise(edges):
             if a < b:
                 yield self.select(slice(a, b)) if b - a < len(self) else self, bool(numbered[a])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the recording holds of one mission in the positions [start, stop).
+
+    ``received``: int64 (stop - start,), ns since 1970 UTC by the recorder's clock, of all positions; ``ert``: the same
+    by the stations', where they say it. ``stations``: telemetry by station. ``operator``: position and payload of each operator's message, in order. ``unrouted``: of the
+    part that belongs to no mission, the positions (k,) by topic.
+    """
+
+    start: int
+    received: Nanoseconds
+    ert: Nanoseconds
+    stations: Mapping[str, Messages] = field(default_factory=dict)
+    operator: tuple[tuple[int, bytes], ...] = ()
+    unrouted: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    @property
+    def stop(self) -> int:
+        """The position after the last one."""
+        return self.start + len(self.received)

@@ -1,0 +1,89 @@
+"""The stage that puts a mission's packets into the order of the log and drops repeats, before anything looks at them.
+
+Two packets are the same where their octets and their times are: what a second station heard as well, what was sent
+again. The last :data:`WINDOW` packets of real-time channels are remembered; what repeats after that, and what playback
+repeats, is known to the store, and changes nothing that is live.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ground.blocks import Packets
+
+WINDOW: Final = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Packets of one virtual channel of one station, in the order in which they ended. ``source``: whose, in words."""
+
+    source: str
+    realtime: bool
+    packets: Packets
+
+
+class OrderStage:
+    """Streams in, the same without repeats out. ``repeated`` counts what was dropped."""
+
+    def __init__(self) -> None:
+        self.repeated = 0
+        self._recent = np.empty(0, np.uint64)
+
+    def process(self, streams: Sequence[Stream]) -> list[Stream]:
+        """Drop every packet of a real-time stream that was there before, in the order of the log."""
+        live = [stream for stream in streams if stream.realtime and len(stream.packets)]
+        if not live:
+            return [*streams]
+        keys = [_keys(stream.packets) for stream in live]
+        new = self._new(keys[0] if len(keys) == 1 else np.concatenate(keys), live)
+        edges = np.cumsum([0, *map(len, keys)])
+        kept = {
+            id(stream): replace(stream, packets=stream.packets.select(new[a:b]))
+            for stream, a, b in zip(live, edges[:-1], edges[1:], strict=True)
+        }
+        return [kept.get(id(stream), stream) for stream in streams] if not new.all() else [*streams]
+
+    def _new(self, key: NDArray[np.uint64], live: Sequence[Stream]) -> NDArray[np.bool_]:
+        order: NDArray[np.intp] | slice = slice(None)
+        if len(live) > 1:
+            position = np.concatenate([stream.packets.position for stream in live])
+            place = np.concatenate([stream.packets.place for stream in live])
+            order = np.lexsort((place, position))
+        ordered = key[order]
+        everything = np.concatenate((self._recent, ordered))
+        # One sort tells whether anything is there twice, which is rare.
+        by_key = np.sort(everything)
+        fresh = np.ones(len(ordered), np.bool_)
+        if (by_key[1:] == by_key[:-1]).any():
+            rank = np.argsort(everything, kind="stable")
+            again = np.zeros(len(everything), np.bool_)
+            again[rank[1:]] = everything[rank[1:]] == everything[rank[:-1]]
+            fresh = ~again[len(self._recent) :]
+            self.repeated += int(len(fresh) - np.count_nonzero(fresh))
+        self._recent = np.concatenate((self._recent, ordered[fresh]))[-WINDOW:]
+        new = np.empty(len(key), np.bool_)
+        new[order] = fresh
+        return new
+
+    def state(self) -> bytes:
+        """The packets that are remembered, oldest first: 8 octets each, little-endian."""
+        return self._recent.astype("<u8").tobytes()
+
+    def restore(self, state: bytes) -> None:
+        """Go on from what :meth:`state` gave."""
+        self._recent = np.frombuffer(state, "<u8").astype(np.uint64)
+
+
+def _keys(packets: Packets) -> NDArray[np.uint64]:
+    """One number for time and octets of each packet, uint64 (n,)."""
+    time = packets.time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return packets.digest.view(np.uint64) ^ (time ^ time >> np.uint64(29))
