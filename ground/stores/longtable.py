@@ -59,11 +59,14 @@ class Name:
 
 
 def by_container(parameters: Sequence[str]) -> dict[str, list[Name]]:
-    """The parameters asked for, each once, grouped by container; what isn't a qualified name cannot be stored."""
+    """The parameters asked for, each once, grouped by container.
+
+    Left out are what isn't a qualified name, and the identity's columns: they are no parameters.
+    """
     groups: dict[str, list[Name]] = {}
     for qualified in dict.fromkeys(parameters):
         container, slash, parameter = qualified.partition("/")
-        if slash:
+        if slash and parameter not in IDENTITY.names:
             groups.setdefault(container, []).append(Name(container, parameter))
     return groups
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from ground.stores import Checkpoint, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ground.stores import Entry, Store
 
 ALL = (-(2**63) + 2, 2**63 - 1)
 NOWHERE = Checkpoint(0, b"")
@@ -22,6 +27,13 @@ shared_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixtu
 
 def power(*batches: pa.RecordBatch, container: str = "Power") -> list[Rows]:
     return [Rows("luna26", container, rows) for rows in batches]
+
+
+async def put(
+    store: Store, rows: Sequence[Rows], checkpoint: Checkpoint = NOWHERE, entries: Sequence[Entry] = ()
+) -> None:
+    """Append to the mission of the rows."""
+    await store.append(rows[0].mission if rows else "luna26", rows, entries, checkpoint)
 
 
 def values_of(kind: pa.DataType) -> st.SearchStrategy[Any]:
@@ -41,4 +53,9 @@ def values_of(kind: pa.DataType) -> st.SearchStrategy[Any]:
 
 def sorted_rows(rows: pa.RecordBatch | pa.Table) -> pa.Table:
     table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-    return table.sort_by([("time", "ascending"), ("seq", "ascending")])
+    return table.sort_by([("time", "ascending"), ("seq", "ascending"), ("digest", "ascending")])
+
+
+def dropped(rows: pa.RecordBatch, keeps: Callable[[pa.RecordBatch], pa.RecordBatch]) -> int:
+    """How many values became nulls in the store."""
+    return sum(column.null_count for column in keeps(rows).columns) - sum(column.null_count for column in rows.columns)

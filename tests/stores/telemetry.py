@@ -20,6 +20,7 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("time", TIME),
     pa.field("ert", TIME),
     pa.field("seq", pa.uint16()),
+    pa.field("digest", pa.int64()),
     pa.field("voltage", pa.float32(), metadata={"unit": "V", "kind": "float"}),
     pa.field("angle", pa.float64(), metadata={"unit": "deg"}),
     pa.field("i8", pa.int8()),
@@ -43,14 +44,23 @@ def times(values: Sequence[int | None]) -> pa.Array[Any]:
     return pa.array(values, pa.int64()).cast(TIME)
 
 
+def digests(time: Sequence[int], seq: Sequence[int]) -> pa.Array[Any]:
+    """A digest that follows from time and seq; any 64 bits."""
+    return pa.array([hash((t, s)) for t, s in zip(time, seq, strict=True)], pa.int64())
+
+
 def batch(
     time: Sequence[int], seq: Sequence[int], schema: pa.Schema | None = None, /, **columns: pa.Array[Any]
 ) -> pa.RecordBatch:
-    """Rows at these times (ns); ERT is SCET + 1 s; without ``schema`` it is that of the columns."""
+    """Rows at these times (ns); without ``schema`` it is that of the columns.
+
+    ERT is SCET + 1 s; the digest follows from time and seq, unless it is among the columns.
+    """
     identity = {
         "time": times(time),
         "ert": times([t + 1000 * MS for t in time]),
         "seq": pa.array([s % 65536 for s in seq], pa.uint16()),
+        "digest": digests(time, [s % 65536 for s in seq]),
     }
     return pa.RecordBatch.from_pydict({**identity, **columns}, schema=schema)
 
@@ -59,10 +69,12 @@ def random_batch(rows: int, seed: int, start: int = T0) -> pa.RecordBatch:
     """``rows`` rows of every type, a tenth of them null, 1 ms apart."""
     rng = np.random.default_rng(seed)
     time = start + np.arange(rows) * MS
+    seq = time // MS % 16384
     columns: dict[str, pa.Array[Any]] = {
         "time": pa.array(time).cast(TIME),
         "ert": pa.array(time + MS).cast(TIME),
-        "seq": pa.array((time // MS % 16384).astype(np.uint16)),
+        "seq": pa.array(seq.astype(np.uint16)),
+        "digest": digests(time.tolist(), seq.tolist()),
     }
     for field in SCHEMA:
         if field.name in columns:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ground.stores import Checkpoint, Rows
 from ground.stores.longtable import HISTORY, IDENTITY, LATEST
-from tests.stores.examples import NOWHERE, containers, power, shared_store, sorted_rows, values_of
+from tests.stores.examples import containers, power, put, shared_store, sorted_rows, values_of
 from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch, times
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def test_the_first_and_the_last_of_all_times_are_values_like_any_other(sto
     """Also where rows come out of order; databases take such times for infinite."""
     ends = [2**63 - 1, 1 - 2**63, 0]
     rows = batch([T0 + 2, T0 + 1, T0], [0, 0, 0], clock=times(ends))
-    await store.append([Rows("luna26", "Power", rows)], Checkpoint(3, b""))
+    await put(store, [Rows("luna26", "Power", rows)], Checkpoint(3, b""))
     (bucket,) = as_rows((await store.history("luna26", ["Power/clock"], T0, T0 + 3, 1)).table)
     assert (bucket["count"], bucket["min"], bucket["max"], bucket["text"]) == (3, -(2.0**63), 2.0**63, str(ends[0]))
 
@@ -112,7 +112,7 @@ async def test_history_is_what_its_definition_says(
     store: Store, keeps: Keeps, rows: pa.RecordBatch, start: int, length: int, buckets: int
 ) -> None:
     mission = next(containers)
-    await store.append([Rows(mission, "Power", rows)], Checkpoint(3, b""))
+    await put(store, [Rows(mission, "Power", rows)], Checkpoint(3, b""))
     names = [field.name for field in SCHEMA if field.name not in IDENTITY.names]
     window = (T0 + start, T0 + start + length)
     history = await store.history(mission, [f"Power/{name}" for name in names], *window, buckets)
@@ -125,7 +125,7 @@ async def test_history_is_what_its_definition_says(
 
 async def test_history_of_parameters_in_several_containers(store: Store, keeps: Keeps) -> None:
     fast, slow = random_batch(5000, seed=1), random_batch(10, seed=2)
-    await store.append([*power(fast), *power(slow, container="Slow")], Checkpoint(9, b""))
+    await put(store, [*power(fast), *power(slow, container="Slow")], Checkpoint(9, b""))
     asked = ["Slow/mode", "Power/voltage", "Power/absent", "Absent/mode", "Power/mode", "Slow/mode"]
     table = (await store.history("luna26", asked, T0, T0 + 5000 * MS, 100)).table
     runs = [name for name, _ in itertools.groupby(table["parameter"].to_pylist())]
@@ -141,7 +141,7 @@ async def test_history_covers_exactly_the_position_that_it_gives(store: Store) -
 
     async def append() -> None:
         for i in range(60):
-            await store.append(power(batch([T0 + i], [i], a=pa.array([1.0]))), Checkpoint(i + 1, b""))
+            await put(store, power(batch([T0 + i], [i], a=pa.array([1.0]))), Checkpoint(i + 1, b""))
 
     appending = asyncio.create_task(append())
     seen = []
@@ -153,6 +153,16 @@ async def test_history_covers_exactly_the_position_that_it_gives(store: Store) -
     assert seen == sorted(seen)
 
 
+@pytest.mark.parametrize("buckets", [2, 100])
+async def test_the_columns_of_the_identity_are_no_parameters(store: Store, buckets: int) -> None:
+    await put(store, power(batch([T0, T0 + 1, T0 + 2], [0, 1, 2], a=pa.array([1.0, 2.0, 3.0]))))
+    asked = ["Power/seq", "Power/a", "Power/time", "Power/ert", "Power/digest"]
+    history = await store.history("luna26", asked, T0, T0 + 3, buckets)
+    assert set(history.table["parameter"].to_pylist()) == {"Power/a"}
+    assert (await store.last("luna26", asked))["parameter"].to_pylist() == ["Power/a"]
+    assert (await store.history("luna26", ["Power/seq"], T0, T0 + 3, buckets)).table.num_rows == 0
+
+
 # The newest sample
 
 
@@ -160,8 +170,8 @@ async def test_last_is_the_newest_by_time_then_seq(store: Store) -> None:
     def rows(time: list[int], seq: list[int], a: Sequence[float | None], b: Sequence[int | None]) -> pa.RecordBatch:
         return batch([T0 + t for t in time], seq, a=pa.array(a, pa.float32()), b=pa.array(b, pa.uint64()))
 
-    await store.append(power(rows([5, 5, 5], [1, 3, 2], [1, 3, 2], [1, 2**64 - 1, 2])), NOWHERE)
-    await store.append(power(rows([4, 1], [9, 9], [8, 9], [8, 9])), NOWHERE)
+    await put(store, power(rows([5, 5, 5], [1, 3, 2], [1, 3, 2], [1, 2**64 - 1, 2])))
+    await put(store, power(rows([4, 1], [9, 9], [8, 9], [8, 9])))
     last = await store.last("luna26", ["Power/b", "Power/a", "Power/absent", "Absent/a"])
     assert last.schema.equals(LATEST)
     assert last["parameter"].to_pylist() == ["Power/b", "Power/a"]
@@ -172,8 +182,8 @@ async def test_last_is_the_newest_by_time_then_seq(store: Store) -> None:
 
 
 async def test_last_looks_behind_nulls(store: Store) -> None:
-    await store.append(power(batch([T0, T0 + 1], [0, 1], a=pa.array([7.0, None]), b=pa.array([None, "x"]))), NOWHERE)
-    await store.append(power(batch([T0 + 2], [2], c=pa.array([None], pa.bool_()))), NOWHERE)
+    await put(store, power(batch([T0, T0 + 1], [0, 1], a=pa.array([7.0, None]), b=pa.array([None, "x"]))))
+    await put(store, power(batch([T0 + 2], [2], c=pa.array([None], pa.bool_()))))
     last = await store.last("luna26", ["Power/a", "Power/b", "Power/c"])
     assert last["parameter"].to_pylist() == ["Power/a", "Power/b"]
     assert last["time"].cast(pa.int64()).to_pylist() == [T0, T0 + 1]

@@ -15,7 +15,7 @@ from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAMES = [f"Power/{name}" for name in SCHEMA.names[3:]]
+NAMES = [f"Power/{name}" for name in SCHEMA.names[4:]]
 WINDOW = (T0 + 7 * MS, T0 + 9_900 * MS - 1, 123)
 
 
