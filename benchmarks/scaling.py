@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.table import note
 from benchmarks.work import mission, record
 from ground.loadtest.work import Work
-from ground.pipeline import Pipeline
+from ground.processing.follow import Follower
 from ground.recording.read import Recording
 from ground.stores.duckdb import DuckdbStore
 
@@ -26,10 +26,10 @@ async def run(parameters: int, containers: int, scratch: Path) -> tuple[float, f
     loaded = mission(work, scratch)
     await record(work, scratch / "recording", PACKETS, 16)
     store = await DuckdbStore.open(scratch / "store")
-    pipeline = Pipeline([loaded], Recording(scratch / "recording"), store)
-    await pipeline.start()
+    follower = Follower([loaded], Recording(scratch / "recording"), store)
+    await follower.start()
     wall, cpu = time.perf_counter(), time.process_time()
-    await pipeline.run()
+    await follower.run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     stored = sum(count.stored for count in (await store.counts()).values())
     assert stored == PACKETS

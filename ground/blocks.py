@@ -6,7 +6,7 @@ per frame or per packet; a block is a handful of arrays of equal length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -37,6 +37,10 @@ class Alike:
         return len(self.payload)
 
 
+def _empty() -> NDArray[np.int64]:
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Packets:
     """A block of n space packets (CCSDS 133.0-B) of one virtual channel, in the order in which they ended.
@@ -49,6 +53,9 @@ class Packets:
     ``frame``: int64 (n,), ascending: which of the frames (or, on a link without frames, of the messages) that were read
     together held the packet's last octet, 0 for the first of them. It tells where in the order of receipt the packet
     became whole.
+
+    The processing fills in, int64 (n,) each: ``position`` of the message in the recording in which a packet ended,
+    ``place`` in that message, and the ``digest`` of its octets.
     """
 
     data: Octets
@@ -59,6 +66,9 @@ class Packets:
     time: Nanoseconds
     ert: Nanoseconds
     frame: NDArray[np.int64]
+    position: NDArray[np.int64] = field(default_factory=_empty)
+    place: NDArray[np.int64] = field(default_factory=_empty)
+    digest: NDArray[np.int64] = field(default_factory=_empty)
 
     def __len__(self) -> int:
         return len(self.start)
@@ -74,4 +84,5 @@ class Packets:
             self.time[rows],
             self.ert[rows],
             self.frame[rows],
+            *(column[rows] if len(column) else column for column in (self.position, self.place, self.digest)),
         )

@@ -9,11 +9,11 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ground.errors import RecordingError, StoreError
+from ground.errors import RecordingError
 from ground.link.gather import deliveries
 from ground.link.mqtt import Address, Client, Delivery
 from ground.live import PERIOD, LiveStream
-from ground.pipeline import Pipeline
+from ground.processing.follow import Follower
 from ground.recording.read import Recording
 from ground.recording.write import Recorder
 
@@ -50,7 +50,7 @@ class Ingest:
         self._data = data
         self._store = store
         self._client: Client | None = None
-        self._pipeline: Pipeline | None = None
+        self._follower: Follower | None = None
         self._recording_error: str | None = None
         self.ready = asyncio.Event()
         """Set when the broker has confirmed the subscription for the first time."""
@@ -68,12 +68,12 @@ class Ingest:
         async with Recorder(folder) as recorder:
             live = LiveStream(client.publish)
             recording = Recording(folder, lambda: recorder.committed)
-            self._pipeline = Pipeline(self._missions, recording, self._store, live=live, publish=client.publish)
+            self._follower = Follower(self._missions, recording, self._store, live=live, publish=client.publish)
             async with client:
                 self._client = client
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._record(client, recorder), name="record")
-                    tasks.create_task(self._process(self._pipeline, live, recorder), name="pipeline")
+                    tasks.create_task(self._process(self._follower, live, recorder), name="follow")
                     tasks.create_task(self._tell(client), name="ledger")
                     await client.connected()
                     self.ready.set()
@@ -91,7 +91,7 @@ class Ingest:
             }
             if self._recording_error is not None:
                 link["recording_error"] = self._recording_error
-        return {"link": link, **(self._pipeline.report() if self._pipeline else {"missions": {}, "balanced": True})}
+        return {"link": link, **(self._follower.report(time.time_ns()) if self._follower else {"missions": {}, "balanced": True})}
 
     async def _record(self, client: Client, recorder: Recorder) -> None:
         """Everything that came while the last sync was in progress becomes durable with the next."""
@@ -113,30 +113,23 @@ class Ingest:
                 self._recording_error = None
                 return
 
-    async def _process(self, pipeline: Pipeline, live: LiveStream, recorder: Recorder) -> None:
-        """Begin where the store is; a store that can't say yet is asked again, and recording goes on meanwhile."""
-        while True:
-            try:
-                live.begin(await pipeline.start())
-                break
-            except StoreError as error:
-                if pipeline.store_error != str(error):
-                    log.warning("the store does not answer yet: %s", error)
-                pipeline.store_error = str(error)
-                await asyncio.sleep(_RETRY_SECONDS)
-        pipeline.store_error = None
+    async def _process(self, follower: Follower, live: LiveStream, recorder: Recorder) -> None:
+        """What was recorded before now is stored, but not shown or announced again."""
+        folder = self._data / "recording"
+        first = await asyncio.to_thread(Recording(folder, lambda: recorder.committed).first)
+        live.begin(await follower.start(first, recorder.committed))
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(pipeline.run(recorder), name="follow")
-            tasks.create_task(self._show(pipeline, live), name="live")
+            tasks.create_task(follower.run(recorder), name="follow")
+            tasks.create_task(self._show(follower, live), name="live")
 
-    async def _show(self, pipeline: Pipeline, live: LiveStream) -> None:
+    async def _show(self, follower: Follower, live: LiveStream) -> None:
         """Right after a block, and not before the period has passed: nothing waits longer than it must.
 
         Under full load publishing takes its share of the time and no more: recording and decoding come first.
         """
-        shown = pipeline.shown
+        shown = follower.position
         while True:
-            shown = await pipeline.advanced(shown)
+            shown = await follower.advanced(shown)
             begun = time.monotonic()
             await live.flush(shown)
             now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Replay: a second pipeline that reads a recording by itself, at its own pace, into a scratch store.
+"""Replay: a second follower that reads a recording by itself, at its own pace, into a scratch store.
 
 Nothing of it reaches the live topics or the live store: it has a broker, a store and a topic prefix of its own.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from ground.blocks import NO_TIME
 from ground.errors import ConfigError
 from ground.live import PERIOD, LiveStream
-from ground.pipeline import Pipeline
+from ground.processing.follow import Follower
 from ground.recording.read import Recording
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def choose_span(folder: Path, since: int | None, until: int | None) -> Span:
 
 
 class Pace:
-    """Lets a pipeline see the span as it was received, ``speed`` times as fast; None is as fast as it goes.
+    """Lets a follower see the span as it was received, ``speed`` times as fast; None is as fast as it goes.
 
     It is the ``committed`` of the replayed :class:`~ground.recording.read.Recording`, and tells when that grows.
     """
@@ -101,7 +101,7 @@ class Pace:
             await asyncio.sleep(_STEP_SECONDS)
 
     async def grown(self, position: int) -> int:
-        """See :class:`ground.pipeline.Grows`."""
+        """See :class:`ground.processing.follow.Grows`."""
         while self.position <= position:
             await self._grown.wait()
         return self.position
@@ -123,22 +123,22 @@ class Replay:
         self._pace = Pace(span, speed)
         self._live = LiveStream(client.publish, prefix=PREFIX)
         recording = Recording(folder, lambda: self._pace.position)
-        self._pipeline = Pipeline(missions, recording, store, live=self._live, publish=client.publish, prefix=PREFIX)
+        self._follower = Follower(missions, recording, store, live=self._live, publish=client.publish, prefix=PREFIX)
 
     async def run(self) -> None:
         """Replay until all of the span is stored and shown."""
-        self._live.begin(await self._pipeline.start(self.span.start))
+        self._live.begin(await self._follower.start(self.span.start, self.span.start))
         tasks = [
-            asyncio.create_task(self._pipeline.run(self._pace), name="replay pipeline"),
+            asyncio.create_task(self._follower.run(self._pace), name="replay follow"),
             asyncio.create_task(self._pace.run(), name="replay pace"),
         ]
         try:
-            while self._pipeline.stored.position < self.span.stop:
+            while self._follower.stored < self.span.stop:
                 await asyncio.wait(tasks, timeout=PERIOD, return_when=asyncio.FIRST_EXCEPTION)
                 for task in tasks:
                     if task.done():
                         task.result()
-                await self._live.flush(self._pipeline.shown)
+                await self._live.flush(self._follower.position)
         finally:
             for task in tasks:
                 task.cancel()
@@ -146,4 +146,4 @@ class Replay:
 
     def report(self) -> dict[str, Any]:
         """The ledger of the replay, JSON-ready."""
-        return self._pipeline.report()
+        return self._follower.report()

@@ -61,7 +61,8 @@ class Continuity:
     ``gaps``: places where the frame count isn't the one before plus one. ``lost``: frames missing there; a count that
     goes backwards by less than half its range (AOS) is a gap that says nothing of how many. ``unheard``: frames missing
     after a silence of more than :data:`SILENCE`, as between two passes; that is no gap. ``dropped``: packets begun but
-    lost to a gap or to a header pointer that contradicts their length.
+    lost to a gap or to a header pointer that contradicts their length. ``breaks``, ``missing``: int64 (gaps,), before
+    which frames the gaps are and how many are missing there.
     """
 
     frames: int
@@ -69,6 +70,8 @@ class Continuity:
     lost: int
     unheard: int
     dropped: int
+    breaks: NDArray[np.int64]
+    missing: NDArray[np.int64]
 
 
 def read_packets(mission: Mission, frames: Frames, state: ChannelState) -> tuple[Packets, Continuity, ChannelState]:
@@ -84,9 +87,11 @@ def read_packets(mission: Mission, frames: Frames, state: ChannelState) -> tuple
         packets, after, dropped = _one_per_frame(mission, frames), ChannelState(last), 0
     else:
         packets, after, dropped = _reassemble(mission, frames, breaks, state, last)
-    gaps, lost, unheard = int((breaks & ~silent).sum()), int(missing[~silent].sum()), int(missing[silent].sum())
-    heard = int(frames.ert[-1]) if len(frames) else state.heard
-    return packets, Continuity(len(frames), gaps, lost, unheard, dropped), replace(after, heard=heard)
+    gaps = np.flatnonzero(breaks & ~silent)
+    seen = Continuity(
+        len(frames), len(gaps), int(missing[~silent].sum()), int(missing[silent].sum()), dropped, gaps, missing[gaps]
+    )
+    return packets, seen, replace(after, heard=int(frames.ert[-1]) if len(frames) else state.heard)
 
 
 def read_bare_packets(

@@ -93,7 +93,10 @@ class Events:
 
     def state(self) -> list[Any]:
         """What may still grow, JSON-ready."""
-        return [[*key, line.position, line.place, line.time, line.count, line.amount, line.last] for key, line in self._open.items()]
+        return [
+            [*key, line.position, line.place, line.time, line.count, line.amount, line.last]
+            for key, line in sorted(self._open.items(), key=lambda one: (one[1].last, one[0]))
+        ]
 
     def restore(self, state: list[Any]) -> None:
         """Go on from what :meth:`state` gave."""

@@ -112,7 +112,7 @@ class PacketStage:
         """What is remembered of each channel, JSON-ready."""
         return [
             [station, vcid, c.vcfc, base64.b64encode(c.partial).decode(), c.time, c.ert, c.heard]
-            for (station, vcid), c in self._channels.items()
+            for (station, vcid), c in sorted(self._channels.items(), key=lambda one: one[0])
         ]
 
     def restore(self, state: list[Any]) -> None:

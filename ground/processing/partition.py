@@ -124,9 +124,9 @@ class Partition:
             "frames": self._frames.state(),
             "packets": self._packets.state(),
             "watch": self._watch.state(),
-            "stations": [*self._stations],
+            "stations": sorted(self._stations),
         }
-        return json.dumps(values, separators=(",", ":")).encode() + b"\n" + self._order.state()
+        return json.dumps(values, separators=(",", ":"), sort_keys=True).encode() + b"\n" + self._order.state()
 
     def _restore(self, state: bytes) -> None:
         text, _, recent = state.partition(b"\n")

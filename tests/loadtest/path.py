@@ -12,7 +12,7 @@ from ground.loadtest.stream import GROUP, Stream
 from ground.loadtest.traffic import Traffic
 from ground.loadtest.work import MISSION, write_mission
 from ground.mission import load_mission
-from ground.pipeline import Pipeline
+from ground.processing.follow import Follower
 from ground.recording.read import Recording
 from ground.recording.write import Recorder
 from ground.stores.duckdb import DuckdbStore
@@ -49,10 +49,10 @@ async def store_first(folder: Path, work: Traffic, messages: int, frames: int = 
                 await recorder.append([alike], np.arange(n))
     store = await DuckdbStore.open(folder / "store")
     missions = [(work.mission, plan.compile(read.load(work.mission.telemetry)))]
-    pipeline = Pipeline(missions, Recording(folder / "recording"), store)
-    await pipeline.start()
-    await pipeline.run()
+    follower = Follower(missions, Recording(folder / "recording"), store)
+    await follower.start()
+    await follower.run()
     await store.close()
-    report = pipeline.report()
+    report = follower.report()
     assert report["balanced"]
     return [stream.packets(messages) for stream in streams], report["missions"][work.mission.name]

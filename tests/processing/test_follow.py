@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mqtt5 import PublishPacket
 
-import ground.storing
+from ground.processing import keeping
 from ground.errors import StoreError
 from ground.live import LiveStream
 from ground.mission import load_mission
-from ground.pipeline import Pipeline
+from ground.processing.follow import Follower
 from ground.recording.read import Recording
 from ground.recording.write import Recorder
 from ground.stores.duckdb import DuckdbStore
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from ground.stores import Checkpoint, Rows
+    from ground.stores import Checkpoint, Entry, Rows
 
 pytestmark = requires_real_data
 
@@ -59,10 +59,10 @@ async def everything(store: DuckdbStore) -> dict[str, Any]:
 async def test_a_pass_is_stored_and_the_ledger_balances(tmp_path: Path) -> None:
     await record(tmp_path / "recording", messages(3075))
     store = await DuckdbStore.open(tmp_path / "store")
-    pipeline = Pipeline(MISSIONS, Recording(tmp_path / "recording"), store)
-    await pipeline.start()
-    await pipeline.run()
-    report = pipeline.report()
+    follower = Follower(MISSIONS, Recording(tmp_path / "recording"), store)
+    await follower.start()
+    await follower.run()
+    report = follower.report()
     assert report["balanced"]
     assert report["position"] == {"recorded": 1538, "processed": 1538, "stored": 1538}
     change5 = report["missions"]["change5"]
@@ -84,16 +84,16 @@ async def test_restarts_anywhere_and_two_stations_store_every_packet_once(tmp_pa
     sent = messages(600) + messages(600, station="kashi")
     await record(tmp_path / "recording", sent)
     plain = await DuckdbStore.open(tmp_path / "plain")
-    pipeline = Pipeline(MISSIONS, Recording(tmp_path / "recording"), plain)
-    await pipeline.start()
-    await pipeline.run()
+    follower = Follower(MISSIONS, Recording(tmp_path / "recording"), plain)
+    await follower.start()
+    await follower.run()
     expected = await everything(plain)
 
     stops = [*sorted(np.random.default_rng(26).integers(1, 600, 12).tolist()), 600]
     store = await DuckdbStore.open(tmp_path / "store")
     for stop in stops:
         # Every start is a new process as far as the pipeline can tell: all that it knows is in the store.
-        restarted = Pipeline(MISSIONS, Recording(tmp_path / "recording", partial(int, stop)), store)
+        restarted = Follower(MISSIONS, Recording(tmp_path / "recording", partial(int, stop)), store)
         await restarted.start()
         await restarted.run()
     assert await everything(store) == expected
@@ -110,17 +110,19 @@ class Refusing(DuckdbStore):
 
     down = False
 
-    async def append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
+    async def append(
+        self, mission: str, rows: Sequence[Rows], entries: Sequence[Entry], checkpoint: Checkpoint
+    ) -> None:
         if self.down:
             raise StoreError("the database is down")
-        await super().append(rows, checkpoint)
+        await super().append(mission, rows, entries, checkpoint)
 
 
 async def test_live_goes_on_while_the_store_is_down_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ground.storing, "WAITING", 60_000)
-    monkeypatch.setattr(ground.storing, "BLOCK", 100)
+    monkeypatch.setattr(keeping, "WAITING", 60_000)
+    monkeypatch.setattr(keeping, "BLOCK", 100)
     seen: list[tuple[int, int]] = []
 
     async def publish(
@@ -135,26 +137,26 @@ async def test_live_goes_on_while_the_store_is_down_and_nothing_is_lost(
     async with Recorder(tmp_path / "recording") as recorder:
         live = LiveStream(publish)
         follow = Recording(tmp_path / "recording", lambda: recorder.committed)
-        pipeline = Pipeline(MISSIONS, follow, store, live=live)
-        await pipeline.start()
-        running = asyncio.create_task(pipeline.run(recorder))
+        follower = Follower(MISSIONS, follow, store, live=live)
+        await follower.start()
+        running = asyncio.create_task(follower.run(recorder))
         for i in range(0, len(sent), 50):
             part = sent[i : i + 50]
             store.down = 200 <= i < 1300
             await recorder.append(part, np.arange(i, i + len(part), dtype=np.int64))
             async with asyncio.timeout(20):
-                while pipeline.shown < recorder.committed:
+                while follower.position < recorder.committed:
                     await asyncio.sleep(0.001)
-            await live.flush(pipeline.shown)
+            await live.flush(follower.position)
             if i == 1250:
-                report = pipeline.report()
+                report = follower.report()
                 assert report["position"]["processed"] == 1300
                 assert report["position"]["stored"] < 300
                 assert report["store"]["error"] == "the database is down"
         async with asyncio.timeout(30):
-            while pipeline.stored.position < len(sent):
+            while follower.stored < len(sent):
                 await asyncio.sleep(0.01)
-        report = pipeline.report()
+        report = follower.report()
         running.cancel()
         await asyncio.wait([running])
     assert seen[-1][1] == len(sent)
