@@ -46,6 +46,9 @@ class Packets:
     ``apid``, ``seq``: uint16 (n,), application process identifier and packet sequence count.
     ``time``: int64 (n,), onboard time (SCET) in ns since 1970 UTC, or :data:`NO_TIME`.
     ``ert``: int64 (n,), earth receive time in ns since 1970 UTC of the frame in which the packet began.
+    ``frame``: int64 (n,), ascending: which of the frames (or, on a link without frames, of the messages) that were read
+    together held the packet's last octet, 0 for the first of them. It tells where in the order of receipt the packet
+    became whole.
     """
 
     data: Octets
@@ -55,6 +58,7 @@ class Packets:
     seq: NDArray[np.uint16]
     time: Nanoseconds
     ert: Nanoseconds
+    frame: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.start)
@@ -69,4 +73,5 @@ class Packets:
             self.seq[rows],
             self.time[rows],
             self.ert[rows],
+            self.frame[rows],
         )

@@ -72,7 +72,8 @@ class Continuity:
 
 
 def read_packets(mission: Mission, frames: Frames, state: ChannelState) -> tuple[Packets, Continuity, ChannelState]:
-    """The packets that end in ``frames``, good frames of one virtual channel in order of receipt.
+    """The packets that end in ``frames``, good frames of one virtual channel in order of receipt, in the order in which
+    they end.
 
     Idle packets are among them. Times: a packet's own time field, else its frame's, else (in a mission that has
     neither) its earth receive time; NO_TIME where the field that should be there is cut off or damaged.
@@ -107,7 +108,8 @@ def read_bare_packets(
         odd[i] = at != end or not count[i]
     begin = np.array(starts, np.int64)
     time = np.full(len(begin), NO_TIME, np.int64)
-    return _with_headers(mission, data, begin, _length_at(data, begin), time, np.repeat(ert, count)), count, odd
+    message = np.repeat(np.arange(len(count)), count)
+    return _with_headers(mission, data, begin, _length_at(data, begin), time, ert[message], message), count, odd
 
 
 def _breaks(
@@ -129,7 +131,7 @@ def _one_per_frame(mission: Mission, frames: Frames) -> Packets:
     data = np.ascontiguousarray(frames.raw[:, zone]).reshape(-1)
     start = np.arange(len(frames), dtype=np.int64) * width
     length = np.minimum(_length_at(data, start), width)
-    return _with_headers(mission, data, start, length, frames.time, frames.ert)
+    return _with_headers(mission, data, start, length, frames.time, frames.ert, np.arange(len(frames)))
 
 
 def _reassemble(
@@ -139,8 +141,8 @@ def _reassemble(
     partial = b"" if dropped else state.partial
     run = np.cumsum(breaks)
     current = int(run[-1]) if len(run) else 0
-    busy = frames.pointer != ONLY_IDLE_DATA
-    if not busy.all():
+    busy = np.flatnonzero(frames.pointer != ONLY_IDLE_DATA)
+    if len(busy) < len(frames):
         frames, run = frames.select(busy), run[busy]
 
     # One stream of octets: the packet in progress, then every frame's packet zone. Frame 0 is the packet in progress.
@@ -179,8 +181,9 @@ def _reassemble(
         after = ChannelState(last)
     kept = _in_order(frame)
     kept = kept[whole[kept]]
-    frame = frame[kept]
-    packets = _with_headers(mission, stream, start[kept], (end - start)[kept], time[frame], ert[frame])
+    start, end, frame = start[kept], end[kept], frame[kept]
+    ended_in = busy[(end - 1 - head) // width]
+    packets = _with_headers(mission, stream, start, end - start, time[frame], ert[frame], ended_in)
     return packets, after, dropped
 
 
@@ -218,8 +221,9 @@ def _follow_chains(
 
 
 def _in_order(frame: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The order in which packets begin, as indices (n,) into what :func:`_follow_chains` found: all frames' first
-    packets, all their second ones, and so on, each time by frames. Counted, not sorted: that is several times faster.
+    """The order in which packets begin and, since whole ones don't overlap, end: indices (n,) into what
+    :func:`_follow_chains` found, which is all frames' first packets, then all their second ones, and so on, each time
+    by frames. Counted, not sorted: that is several times faster.
     """
     number = np.bincount(frame)
     depth = np.zeros(len(frame), np.int64)
@@ -244,12 +248,13 @@ def _with_headers(
     length: NDArray[np.int64],
     frame_time: Nanoseconds,
     ert: Nanoseconds,
+    frame: NDArray[np.int64],
 ) -> Packets:
     word = data[start].astype(np.int64) << 8 | data[start + 1]
     apid = (word & 0x7FF).astype(np.uint16)
     seq = ((data[start + 2].astype(np.int64) << 8 | data[start + 3]) & 0x3FFF).astype(np.uint16)
-    packets = Packets(data, start, length, apid, seq, frame_time, ert)
-    return Packets(data, start, length, apid, seq, _packet_time(mission, packets, (word & 0x0800) != 0), ert)
+    packets = Packets(data, start, length, apid, seq, frame_time, ert, frame)
+    return replace(packets, time=_packet_time(mission, packets, (word & 0x0800) != 0))
 
 
 def _packet_time(mission: Mission, packets: Packets, has_secondary_header: NDArray[np.bool_]) -> Nanoseconds:

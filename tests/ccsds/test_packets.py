@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 
 from ground.blocks import NO_TIME
 from ground.ccsds.frames import read_frames
-from ground.ccsds.packets import SILENCE, ChannelState, read_bare_packets, read_packets
+from ground.ccsds.packets import SILENCE, ChannelState, Continuity, read_bare_packets, read_packets
 from ground.mission import load_mission
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from ground.blocks import Packets
 
 ZONE = 32
 CHANGE5 = load_mission("change5")
@@ -48,19 +52,38 @@ def frames_of(packets: list[bytes], first_count: int = 0) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(frames), np.uint8).reshape(-1, 16 + ZONE)
 
 
-def reassemble(raw: NDArray[np.uint8], cuts: list[int]) -> tuple[list[bytes], tuple[int, int, int, int]]:
-    state, got, total = ChannelState(), [], np.zeros(4, int)
+def in_blocks(raw: NDArray[np.uint8], cuts: list[int]) -> Iterator[tuple[Packets, NDArray[np.int64], Continuity]]:
+    """What each block gives, and which of all frames each packet ended in."""
+    state = ChannelState()
     edges = sorted({0, len(raw), *(cut % (len(raw) + 1) for cut in cuts)})
     for a, b in itertools.pairwise(edges):
+        # The frames of the mission only, as the number of a frame is that among those which were read together.
         frames, _ = read_frames(MISSION, raw[a:b], np.arange(a, b, dtype=np.int64))
         packets, seen, state = read_packets(MISSION, frames, state)
+        yield packets, frames.ert[packets.frame], seen
+
+
+def octets_of(packets: Packets) -> list[bytes]:
+    where = zip(packets.start.tolist(), packets.length.tolist(), strict=True)
+    return [packets.data[start : start + length].tobytes() for start, length in where]
+
+
+def reassemble(raw: NDArray[np.uint8], cuts: list[int]) -> tuple[list[bytes], tuple[int, int, int, int]]:
+    got, total = [], np.zeros(4, int)
+    for packets, _, seen in in_blocks(raw, cuts):
         total += [seen.frames, seen.gaps, seen.lost, seen.dropped]
         assert not seen.unheard
-        got += [
-            packets.data[s : s + n].tobytes()
-            for s, n in zip(packets.start.tolist(), packets.length.tolist(), strict=True)
-        ]
+        got += octets_of(packets)
     return got, tuple(total.tolist())
+
+
+def ends(raw: NDArray[np.uint8], cuts: list[int]) -> list[tuple[bytes, int]]:
+    """Each packet and the frame that its last octet was in."""
+    return [
+        pair
+        for packets, frame, _ in in_blocks(raw, cuts)
+        for pair in zip(octets_of(packets), frame.tolist(), strict=True)
+    ]
 
 
 SIZES = st.lists(st.integers(1, 100), min_size=1, max_size=40)
@@ -94,6 +117,24 @@ def test_a_gap_costs_the_packets_that_it_touches_and_no_other(
     assert gaps == sum(b - a > 1 for a, b in itertools.pairwise(kept))
 
 
+@given(SIZES, CUTS, st.sets(st.integers(0, 100), max_size=3))
+def test_packets_come_in_the_order_of_the_frames_in_which_they_ended(
+    sizes: list[int], cuts: list[int], idle: set[int]
+) -> None:
+    sent = [packet(i, i, size) for i, size in enumerate(sizes)]
+    raw = frames_of(sent)
+    # Frames with only idle data among them, which no packet is in.
+    at = sorted(i % (len(raw) + 1) for i in idle)
+    only_idle = raw[:1].copy()
+    only_idle[0, 14:16] = 0x07, 0xFE
+    place = np.delete(np.arange(len(raw) + len(at)), np.array([i + n for n, i in enumerate(at)], int))
+    raw = np.insert(raw, at, only_idle[0], axis=0) if at else raw.copy()
+    raw[:, 2:5] = np.arange(len(raw), dtype=">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
+    last = place[(np.cumsum([len(p) for p in sent]) - 1) // ZONE]
+    got = [pair for pair in ends(raw, cuts) if pair[0][:2] != b"\x07\xff"]
+    assert got == list(zip(sent, last.tolist(), strict=True))
+
+
 @settings(max_examples=200)
 @given(st.binary(min_size=0, max_size=20 * (16 + ZONE)), CUTS, st.booleans())
 def test_random_frames_never_raise_and_do_not_depend_on_the_cuts(octets: bytes, cuts: list[int], own: bool) -> None:
@@ -103,6 +144,9 @@ def test_random_frames_never_raise_and_do_not_depend_on_the_cuts(octets: bytes, 
         raw[:, 14] &= 0x07 if len(raw) % 2 else 0x00
         raw[:, 2:4], raw[:, 4] = 0, np.cumsum(raw[:, 4] & 1)
     assert reassemble(raw, cuts) == reassemble(raw, [])
+    found = ends(raw, cuts)
+    assert found == ends(raw, [])
+    assert [frame for _, frame in found] == sorted(frame for _, frame in found)
 
 
 def test_only_idle_data_between_two_halves_of_a_packet_is_skipped() -> None:
@@ -194,5 +238,6 @@ def test_a_link_without_frames(sizes: list[int], per_message: int, rest: bytes) 
     ends = (packets.start + packets.length).tolist()
     assert [data[s:e].tobytes() for s, e in zip(packets.start.tolist(), ends, strict=True)] == sent
     assert count.sum() == len(sent)
+    assert packets.frame.tolist() == np.repeat(np.arange(len(messages)), count).tolist()
     assert packets.time.tolist() == packets.ert.tolist() == np.repeat(ert, count).tolist()
     assert odd.tolist() == [False] * (len(messages) - 1) + [bool(rest)]

@@ -107,6 +107,7 @@ def block(packets: Sequence[bytes], gaps: Sequence[int] = ()) -> Packets:
         seq=np.arange(n, dtype=np.uint16),
         time=np.arange(n, dtype=np.int64) * 1_000_000_000 + 7,
         ert=np.arange(n, dtype=np.int64) * 1_000_000_000 + 1_000_000_008,
+        frame=np.arange(n, dtype=np.int64),
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ground.blocks import NO_TIME, Packets
+from ground.blocks import NO_TIME
 from ground.mission import SHIPPED
 from ground.xtce import plan, read
 from ground.xtce.decode import Decoded, decode
@@ -137,7 +138,7 @@ def test_restrictions_on_engineering_and_raw_values(tmp_path: Path, restriction:
 def test_times_come_through_as_they_are(tree: Plan) -> None:
     packets = block([packet(b"\x00\x07", 1)] * 3)
     time = np.array([1_606_558_141_123_456_789, NO_TIME, -5], np.int64)
-    given_times = Packets(packets.data, packets.start, packets.length, packets.apid, packets.seq, time, time + 1)
+    given_times = replace(packets, time=time, ert=time + 1)
     [(_, batch)] = decode(tree, given_times).batches
     assert batch.schema.field("time").type == pa.timestamp("ns", "UTC")
     assert batch.column("time").cast(pa.int64()).to_pylist() == [1_606_558_141_123_456_789, None, -5]
