@@ -28,6 +28,10 @@ HEADER: Final = 6
 IDLE_APID: Final = 2047
 """The APID of idle packets (CCSDS 133.0-B-2, 4.1.3.3.4.4)."""
 
+UNFIT: Final = ("version", "telecommand", "segment")
+"""Why a packet isn't decoded, whatever its APID (CCSDS 133.0-B-2): another packet version (4.1.3.2), a telecommand
+(4.1.3.3.2), or a segment of a longer unit of data, whose other segments are in other packets (4.1.3.4.2)."""
+
 _NEVER = np.iinfo(np.int64).max
 
 SILENCE = 60 * 10**9
@@ -115,6 +119,23 @@ def read_bare_packets(
     time = np.full(len(begin), NO_TIME, np.int64)
     message = np.repeat(np.arange(len(count)), count)
     return _with_headers(mission, data, begin, _length_at(data, begin), time, ert[message], message), count, odd
+
+
+def unfit(packets: Packets) -> dict[str, NDArray[np.bool_]]:
+    """Which packets, bool (n,), a mission's definition doesn't describe, under the first reason of :data:`UNFIT`.
+
+    Reasons that no packet has are left out. Idle packets are fit whatever their header says: nobody decodes them.
+    """
+    first, flags = packets.data[packets.start], packets.data[packets.start + 2]
+    odd = (first & 0xF0 != 0) | (flags < 0xC0)
+    if not odd.any():
+        return {}
+    odd &= packets.apid != IDLE_APID
+    version = odd & (first >> 5 != 0)
+    telecommand = odd & ~version & (first & 0x10 != 0)
+    segment = odd & ~version & ~telecommand
+    masks = zip(UNFIT, (version, telecommand, segment), strict=True)
+    return {reason: mask for reason, mask in masks if mask.any()}
 
 
 def _breaks(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from ground.blocks import NO_TIME
 from ground.ccsds.frames import read_frames
-from ground.ccsds.packets import SILENCE, ChannelState, Continuity, read_bare_packets, read_packets
+from ground.ccsds.packets import SILENCE, ChannelState, Continuity, read_bare_packets, read_packets, unfit
 from ground.mission import load_mission
+from tests.real_data import RECORDINGS, recording, requires_real_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,6 +223,45 @@ def test_no_frames_leave_the_state_as_it_is(count: int) -> None:
     _, _, state = read_packets(MISSION, frames, ChannelState())
     again, seen, after = read_packets(MISSION, frames.select(slice(0, 0)), state)
     assert (after, len(again), seen.frames) == (state, 0, 0)
+
+
+HEADERS = st.tuples(st.sampled_from([0, 0, 0, 1, 7]), st.booleans(), st.integers(0, 3), st.sampled_from([5, 2047]))
+
+
+@given(st.lists(HEADERS, max_size=30))
+def test_packets_of_another_version_telecommands_and_segments_are_told_apart(
+    headers: list[tuple[int, bool, int, int]],
+) -> None:
+    mission = replace(MISSION, link=replace(MISSION.link, frame="none"), frame_time=None)
+    octets, expected = b"", []
+    for version, command, flags, apid in headers:
+        octets += (version << 13 | command << 12 | apid).to_bytes(2, "big") + (flags << 14).to_bytes(2, "big")
+        octets += b"\0\3\1\2\3\4"
+        reason = "version" if version else "telecommand" if command else "segment" if flags != 3 else ""
+        expected.append("" if apid == 2047 else reason)
+    one = np.array([len(octets)], np.int64)
+    packets, _, _ = read_bare_packets(mission, np.frombuffer(octets, np.uint8), one * 0, one, one)
+    found = [""] * len(packets)
+    for reason, mask in unfit(packets).items():
+        assert mask.any()
+        for i in np.flatnonzero(mask).tolist():
+            assert not found[i]
+            found[i] = reason
+    assert found == expected
+
+
+@requires_real_data
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_every_packet_of_the_real_recordings_is_fit(name: str) -> None:
+    mission = load_mission(name)
+    octets = np.fromfile(recording(name), np.uint8)
+    raw = octets[: len(octets) // mission.link.length * mission.link.length].reshape(-1, mission.link.length)
+    frames, _ = read_frames(mission, raw, np.arange(len(raw), dtype=np.int64))
+    for _, channel in frames.by_channel():
+        packets, _, _ = read_packets(mission, channel, ChannelState())
+        assert not unfit(packets)
+        assert (np.diff(packets.start) > 0).all()
+        assert (np.diff(packets.frame) >= 0).all()
 
 
 @given(SIZES, st.integers(1, 5), st.binary(max_size=6))
