@@ -23,7 +23,7 @@ STORED = (pa.bool_(), *_SIGNED, *_UNSIGNED, pa.float32(), pa.float64(), pa.strin
 """The types of columns that stores keep."""
 
 # Bits of the integers that a float holds exactly.
-_FLOATS = {pa.float32(): 24, pa.float64(): 53}
+_FLOATS: dict[pa.DataType, int] = {pa.float32(): 24, pa.float64(): 53}
 
 
 def check(where: str, schema: pa.Schema) -> None:

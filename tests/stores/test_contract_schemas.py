@@ -57,7 +57,7 @@ WIDENED = [
     (pa.int8(), [-128], pa.int64(), [-(2**63), 2**63 - 1], pa.int64()),
     (pa.uint32(), [2**32 - 1], pa.uint64(), [2**64 - 1], pa.uint64()),
     (pa.uint32(), [2**32 - 1], pa.int32(), [-(2**31)], pa.int64()),
-    (pa.float32(), [0.5, -0.0, 16777217.0], pa.float64(), [0.1], pa.float64()),
+    (pa.float32(), [0.5, -0.0, -math.inf], pa.float64(), [0.1], pa.float64()),
     (pa.int32(), [2**31 - 1, -(2**31)], pa.float64(), [0.1], pa.float64()),
     (pa.int32(), [2**31 - 1], pa.float32(), [0.5], pa.float64()),
     (pa.uint16(), [65535], pa.float32(), [0.5], pa.float32()),
@@ -83,7 +83,7 @@ async def test_a_widened_type_goes_on_in_its_column(
     async with open_store() as store:
         stored = await store.rows("luna26", "Power", *ALL)
         assert stored.schema.field("a").type == wide
-        assert stored["a"].to_pylist() == pa.array([*before, *after, *before], wide).to_pylist()
+        assert stored["a"].to_pylist() == [*before, *after, *before]
         assert stored["b"].null_count == 0
         assert await store.counts("luna26") == {"Power": Count(stored.num_rows, 0)}
         assert (await store.containers("luna26"))["Power"].field("a").type == wide

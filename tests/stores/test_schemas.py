@@ -14,15 +14,15 @@ from ground.stores.schemas import STORED, fitted, merged, wider
 
 def extremes(kind: pa.DataType) -> list[Any]:
     if pa.types.is_integer(kind):
-        limits = np.iinfo(kind.to_pandas_dtype())
-        return [int(limits.min), int(limits.max), int(limits.max) - 1]
+        integers = np.iinfo(np.dtype(str(kind)))
+        return [int(integers.min), int(integers.max), int(integers.max) - 1]
     if pa.types.is_floating(kind):
-        limits = np.finfo(kind.to_pandas_dtype())
-        return [float(limits.max), float(limits.smallest_subnormal), 1 + float(limits.eps), 0.5]
+        floats = np.finfo(np.float32) if kind == pa.float32() else np.finfo(np.float64)
+        return [float(floats.max), float(floats.smallest_subnormal), 1 + float(floats.eps), 0.5]
     return []
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.combinations(STORED, 2), ids=str)
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(STORED, 2)), ids=str)
 def test_a_wider_type_holds_the_values_of_both_exactly(one: pa.DataType, other: pa.DataType) -> None:
     wide = wider(one, other)
     assert wide == wider(other, one)
@@ -34,7 +34,8 @@ def test_a_wider_type_holds_the_values_of_both_exactly(one: pa.DataType, other: 
         assert pa.uint64() in (one, other)
     else:
         for kind in (one, other):
-            assert pa.array(extremes(kind), kind).cast(wide).to_pylist() == extremes(kind)
+            widened: pa.Array[Any] = pa.array(extremes(kind), kind).cast(wide)
+            assert widened.to_pylist() == extremes(kind)
 
 
 def test_metadata_is_that_of_the_newest_schema_that_fits() -> None:

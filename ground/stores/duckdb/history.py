@@ -34,8 +34,9 @@ _ENDS = {"infinity": _INFINITE, "-infinity": -_INFINITE}
 
 _PIECE = 262_144
 
-# Orders rows by time, then packet sequence count: 64 bits of ns and 16 of count need a HUGEINT.
-_ORDER = 'epoch_ns("time")::HUGEINT * 65536 + "seq"'
+# Orders rows by time, seq and digest: a HUGEINT has room for 63 bits of ns since the window's start, 16 of packet
+# sequence count, and the first 47 of the digest.
+_ORDER = '((epoch_ns("time") - {start})::HUGEINT * 65536 + "seq") * 140737488355328 + ("digest" >> 17)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def last(connection: DuckDBPyConnection, table: Table, names: Sequence[Name]) ->
 
 
 def rows(connection: DuckDBPyConnection, table: Table, window: Window) -> pa.Table:
-    """All rows of a container in the window, ordered by time, then seq, with the columns known to ``table``."""
+    """All rows of a container in the window, ordered by time, seq and digest, with the columns known to ``table``."""
     columns = ", ".join(quoted(column) for column in table.columns.values())
     # Sorted here: DuckDB's sort needs memory in proportion to the octets of the rows, and rows are mostly in order.
     found = connection.sql(f"SELECT {columns} FROM {table.name} WHERE {window.condition}")
@@ -121,7 +122,11 @@ def rows(connection: DuckDBPyConnection, table: Table, window: Window) -> pa.Tab
         read = table.restore(reader.read_all())
     time = read["time"].to_numpy().view(np.int64)
     # Compared, not subtracted: int64 doesn't hold the difference of times that are 300 years apart.
-    return read if (time[1:] > time[:-1]).all() else read.sort_by([("time", "ascending"), ("seq", "ascending")])
+    return (
+        read
+        if (time[1:] > time[:-1]).all()
+        else read.sort_by([(key, "ascending") for key in ("time", "seq", "digest")])
+    )
 
 
 def _columns(table: Table, names: Sequence[Name]) -> list[_Column]:
@@ -143,7 +148,7 @@ def _select(connection: DuckDBPyConnection, expressions: Sequence[str], rest: st
 def _newest(
     connection: DuckDBPyConnection, table: Table, columns: Sequence[_Column], condition: str
 ) -> dict[Name, pa.Table]:
-    rest = f"FROM {table.name} WHERE {condition} ORDER BY time DESC, seq DESC LIMIT 1"
+    rest = f"FROM {table.name} WHERE {condition} ORDER BY time DESC, seq DESC, digest DESC LIMIT 1"
     time, ert, *values = _select(connection, ["time", "ert", *(column.sql for column in columns)], rest)
     return {
         column.name: pa.table(
@@ -160,7 +165,7 @@ def _raw(connection: DuckDBPyConnection, columns: Sequence[_Column], source: str
         return {}
     some = " OR ".join(f"{column.sql} IS NOT NULL" for column in columns)
     expressions = ["time", *(column.sql for column in columns)]
-    time, *values = _select(connection, expressions, f"{source} AND ({some}) ORDER BY time, seq")
+    time, *values = _select(connection, expressions, f"{source} AND ({some}) ORDER BY time, seq, digest")
     return {
         column.name: raw_samples(column.name, column.field, time.cast(TIME).filter(value.is_valid()), value.drop_null())
         for column, value in zip(columns, values, strict=True)
@@ -177,7 +182,7 @@ def _reduced(
         return parts
     width = window.buckets(count)
     bucket = f'(epoch_ns("time") - {window.start}) // {width}'
-    inner = [f"{bucket} AS b", f"{_ORDER} AS k"]
+    inner = [f"{bucket} AS b", f"{_ORDER.format(start=window.start)} AS k"]
     outer = ["b"]
     for i, column in enumerate(columns):
         number = column.finite if is_number(column.field.type) else "NULL::DOUBLE"
@@ -211,10 +216,10 @@ def _reduced(
 def _reduced_in_order(
     connection: DuckDBPyConnection, columns: Sequence[_Column], source: str, buckets: Buckets
 ) -> dict[Name, pa.Table] | None:
-    """In buckets; None where the rows aren't in order."""
+    """In buckets; None where the rows aren't in order, or two are of one time and seq."""
     reductions = [Reduction(column.name, column.field, buckets) for column in columns]
     selection = ", ".join(column.sql for column in columns)
-    newest = (_FIRST, 0)
+    newest = (_FIRST, -1)
     with closing(connection.sql(f"SELECT time, seq, {selection} {source}").to_arrow_reader(_PIECE)) as reader:
         for piece in reader:
             time, seq = (piece.column(name).to_numpy(zero_copy_only=False) for name in ("time", "seq"))
@@ -222,7 +227,7 @@ def _reduced_in_order(
             rising = time[1:] > time[:-1]
             if not rising.all() and not (rising | (time[1:] == time[:-1]) & (seq[1:] > seq[:-1])).all():
                 return None
-            if (time[0], seq[0]) < newest:
+            if (time[0], seq[0]) <= newest:
                 return None
             newest = (time[-1], seq[-1])
             for column, reduction, values in zip(columns, reductions, piece.columns[2:], strict=True):
@@ -245,7 +250,7 @@ def _changes(
     inner = [f"{bucket} AS b"]
     outer = ["b"]
     for i, column in enumerate(states):
-        inner += [f"{column.sql} AS v{i}", f"lag({column.sql} IGNORE NULLS) OVER (ORDER BY time, seq) AS p{i}"]
+        inner += [f"{column.sql} AS v{i}", f"lag({column.sql} IGNORE NULLS) OVER (ORDER BY time, seq, digest) AS p{i}"]
         outer.append(f"count(*) FILTER (v{i} <> p{i})")
     rest = f"FROM (SELECT {', '.join(inner)} {source}) GROUP BY b ORDER BY b"
     _, *changes = _select(connection, outer, rest)

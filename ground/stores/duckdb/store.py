@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import duckdb
 
-from ground.errors import StoreError
-from ground.stores import Checkpoint, Count, History
+from ground.errors import RefusedError, StoreError
+from ground.stores import Count, History
 from ground.stores.duckdb import history as reduce
-from ground.stores.duckdb.tables import Key, Table, counted, create, grow, insert, known_tables
+from ground.stores.duckdb import journal
+from ground.stores.duckdb.file import Settings, checkpoint_of, connect, first_line, is_permanent, unusable
+from ground.stores.duckdb.tables import Key, Table, counted, fit, insert, known_tables
 from ground.stores.longtable import HISTORY, IDENTITY, LATEST, by_container, stack
 
 if TYPE_CHECKING:
@@ -23,22 +24,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-    from ground.stores import Rows
+    from ground.stores import Checkpoint, Entry, Rows
 
 T = TypeVar("T")
 
 FILE = "telemetry.duckdb"
-
-# ``appends`` numbers the transactions, which tells after a broken COMMIT whether it took place.
-_OWN = """
-CREATE SCHEMA IF NOT EXISTS ground;
-CREATE TABLE IF NOT EXISTS ground.checkpoint (position UBIGINT NOT NULL, state BLOB NOT NULL, appends UBIGINT NOT NULL);
-CREATE TABLE IF NOT EXISTS ground.containers (
-    mission VARCHAR NOT NULL, container VARCHAR NOT NULL, table_schema VARCHAR NOT NULL, table_name VARCHAR NOT NULL,
-    arrow_schema BLOB NOT NULL, repeated UBIGINT NOT NULL
-);
-"""
-_CHECKPOINT = "SELECT position, state, appends FROM ground.checkpoint"
 
 
 class DuckdbStore:
@@ -50,9 +40,7 @@ class DuckdbStore:
 
     _in_use: ClassVar[set[Path]] = set()
 
-    def __init__(
-        self, path: Path, settings: dict[str, str | bool | int | float | list[str]], time_limit: float
-    ) -> None:
+    def __init__(self, path: Path, settings: Settings, time_limit: float) -> None:
         self._path = path
         self._settings = settings
         self._time_limit = time_limit
@@ -60,7 +48,7 @@ class DuckdbStore:
         self._reading = asyncio.Semaphore(2)
         self._root: DuckDBPyConnection | None = None
         self._tables: Mapping[Key, Table] = {}
-        self._appends = 0
+        self._appends: dict[str, int] = {}
 
     @classmethod
     async def open(
@@ -69,13 +57,13 @@ class DuckdbStore:
         """Open the store in ``folder``, or create it.
 
         A query that takes longer than ``time_limit`` seconds is given up. ``memory_limit`` and ``threads`` are
-        DuckDB's. Raises StoreError where the file is in use by another process, isn't a DuckDB file, or cannot be
-        written.
+        DuckDB's. Raises StoreError where the file is in use by another process, isn't a DuckDB file, is damaged, of
+        another format, or cannot be written.
         """
         path = await asyncio.to_thread(folder.resolve) / FILE
         if path in cls._in_use:
             raise StoreError(f"{path} is open in this process already")
-        settings: dict[str, str | bool | int | float | list[str]] = {
+        settings: Settings = {
             "memory_limit": memory_limit,
             "threads": threads,
             "autoinstall_known_extensions": False,  # a ground station has no business fetching code from the network
@@ -86,18 +74,35 @@ class DuckdbStore:
         cls._in_use.add(path)
         return store
 
-    async def append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
+    async def append(
+        self, mission: str, rows: Sequence[Rows], entries: Sequence[Entry], checkpoint: Checkpoint
+    ) -> None:
         """See :meth:`ground.stores.Store.append`."""
-        await self._write(lambda: self._append(rows, checkpoint))
+        await self._write(lambda: self._append(mission, rows, entries, checkpoint))
 
-    async def checkpoint(self) -> Checkpoint | None:
+    async def checkpoint(self, mission: str) -> Checkpoint | None:
         """See :meth:`ground.stores.Store.checkpoint`."""
-        found = await self._read(lambda cursor: cursor.execute(_CHECKPOINT).fetchall())
-        return Checkpoint(found[0][0], found[0][1]) if found else None
+        return await self._read(lambda cursor: checkpoint_of(cursor, mission))
 
-    async def counts(self) -> Mapping[Key, Count]:
+    async def counts(self, mission: str) -> Mapping[str, Count]:
         """See :meth:`ground.stores.Store.counts`."""
-        return {key: Count(table.stored, table.repeated) for key, table in self._tables.items()}
+        return {
+            container: Count(table.stored, table.repeated, table.alike, unfit=dict(table.unfit))
+            for (of, container), table in self._tables.items()
+            if of == mission
+        }
+
+    async def entries(
+        self,
+        mission: str,
+        kind: str,
+        *,
+        subject: str | None = None,
+        before: tuple[int, int] | None = None,
+        limit: int = 500,
+    ) -> Sequence[Entry]:
+        """See :meth:`ground.stores.Store.entries`."""
+        return await self._read(lambda cursor: journal.page(cursor, mission, kind, subject, before, limit))
 
     async def containers(self, mission: str) -> Mapping[str, pa.Schema]:
         """See :meth:`ground.stores.Store.containers`."""
@@ -110,13 +115,13 @@ class DuckdbStore:
 
         def query(cursor: DuckDBPyConnection) -> History:
             tables = known_tables(cursor, mission)
-            found = cursor.execute(_CHECKPOINT).fetchall()
+            reached = checkpoint_of(cursor, mission)
             parts = [
                 reduce.history(cursor, tables[mission, container], names, window, buckets)
                 for container, names in by_container(parameters).items()
                 if (mission, container) in tables
             ]
-            return History(stack(parts, HISTORY), found[0][0] if found else 0, width)
+            return History(stack(parts, HISTORY), reached.position if reached else 0, width)
 
         return await self._read(query)
 
@@ -169,7 +174,7 @@ class DuckdbStore:
                     return work.result()
                 raise StoreError(f"{self._path}: no answer within {self._time_limit:g} s; ask for a shorter window")
             except duckdb.Error as error:
-                raise StoreError(f"{self._path}: {_first_line(error)}") from error
+                raise StoreError(f"{self._path}: {first_line(error)}") from error
             finally:
                 while not work.done():  # an interrupt before the query begins has no effect, so repeat it
                     with suppress(duckdb.Error):
@@ -180,17 +185,15 @@ class DuckdbStore:
 
     def _connect(self) -> None:
         """Open the file and learn what it holds."""
+        root = connect(self._path, self._settings)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            root = duckdb.connect(self._path, config=self._settings)
             writer = root.cursor()
-            writer.execute(_OWN)
             tables = {key: counted(writer, table) for key, table in known_tables(writer).items()}
-            found = writer.execute(_CHECKPOINT).fetchall()
-        except (duckdb.Error, OSError) as error:
-            raise StoreError(self._refusal(error)) from error
-        self._root, self._writer, self._tables = root, writer, tables
-        self._appends = found[0][2] if found else 0
+            appends = dict(writer.execute("SELECT mission, appends FROM ground.checkpoint").fetchall())
+        except (duckdb.Error, OSError, ValueError) as error:
+            root.close()
+            raise StoreError(unusable(self._path, error)) from error
+        self._root, self._writer, self._tables, self._appends = root, writer, tables, appends
 
     def _disconnect(self) -> None:
         if self._root is not None:
@@ -198,59 +201,55 @@ class DuckdbStore:
             self._root.close()
             self._root = None
 
-    def _refusal(self, error: Exception) -> str:
-        holder = re.search(r"Conflicting lock is held .*?\(PID (\d+)\)", str(error))
-        if holder:
-            return f"{self._path} is in use by process {holder[1]}; ground up runs ingest and dashboard in one process"
-        return f"{self._path}: {_first_line(error)}"
-
-    def _append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
+    def _append(self, mission: str, rows: Sequence[Rows], entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
         if self._root is None:
             self._connect()
-        before = self._appends
+        before = self._appends.get(mission, 0)
         try:
-            self._transact(rows, checkpoint)
+            self._transact(mission, rows, entries, checkpoint)
         except duckdb.FatalException as error:
             # DuckDB gave up the database, as after a full disk while it folded the log, but what it committed is
             # durable: open the file anew and see whether this transaction is in it.
             self._disconnect()
             self._connect()
-            if self._appends == before:
-                raise StoreError(f"{self._path}: {_first_line(error)}") from error
-        except (duckdb.Error, StoreError) as error:
+            if self._appends.get(mission, 0) == before:
+                raise StoreError(f"{self._path}: {first_line(error)}") from error
+        except Exception as error:
             with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                 self._writer.rollback()
-            if isinstance(error, StoreError):
-                raise
-            raise StoreError(f"{self._path}: {_first_line(error)}") from error
+            if is_permanent(error):
+                raise RefusedError(f"{self._path}: {first_line(error)}") from error
+            if isinstance(error, duckdb.Error):
+                raise StoreError(f"{self._path}: {first_line(error)}") from error
+            raise
 
-    def _transact(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
+    def _transact(self, mission: str, rows: Sequence[Rows], entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
         arriving: dict[Key, list[pa.RecordBatch]] = {}
         for item in rows:
             if item.batch.num_rows:
-                arriving.setdefault((item.mission, item.container), []).append(item.batch)
+                arriving.setdefault((mission, item.container), []).append(item.batch)
         tables = dict(self._tables)
         self._writer.begin()
         for key, batches in arriving.items():
-            table = tables.get(key) or create(self._writer, tables.values(), key, batches[0].schema)
-            for batch in batches:
-                table = grow(self._writer, table, batch.schema)
-            tables[key] = insert(self._writer, table, table.conform(batches))
-        values = [checkpoint.position, checkpoint.state, self._appends + 1]
-        if self._appends:
-            self._writer.execute("UPDATE ground.checkpoint SET position = $1, state = $2, appends = $3", values)
+            table = fit(self._writer, tables, key, batches)
+            tables[key] = insert(self._writer, table, *table.conform(batches))
+        journal.put(self._writer, mission, entries)
+        appends = self._appends.get(mission, 0) + 1
+        values = [mission, checkpoint.position, checkpoint.state, checkpoint.recording, appends]
+        if appends > 1:
+            self._writer.execute(
+                "UPDATE ground.checkpoint SET position = $2, state = $3, recording = $4, appends = $5 "
+                "WHERE mission = $1",
+                values,
+            )
         else:
-            self._writer.execute("INSERT INTO ground.checkpoint VALUES ($1, $2, $3)", values)
+            self._writer.execute("INSERT INTO ground.checkpoint VALUES ($1, $2, $3, $4, $5)", values)
         self._writer.commit()
         self._tables = tables
-        self._appends += 1
+        self._appends[mission] = appends
 
 
 def _run(query: Callable[[DuckDBPyConnection], T], cursor: DuckDBPyConnection) -> T:
     with closing(cursor):
         cursor.begin()  # one snapshot, taken at the first SELECT, for all that the query asks
         return query(cursor)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -37,9 +37,9 @@ async def test_in_order_or_not(tmp_path: Path, late: int, monkeypatch: pytest.Mo
         rows = rows.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), values)
     rows = pa.RecordBatch.from_arrays(rows.columns, schema=SCHEMA)
     whole, split = await DuckdbStore.open(tmp_path / "a"), await DuckdbStore.open(tmp_path / "b")
-    await whole.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await whole.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
     for part in (rows.slice(0, 4_000), rows.slice(4_000 + late), rows.slice(4_000, late)):
-        await split.append([Rows("luna26", "Power", part)], Checkpoint(1, b""))
+        await split.append("luna26", [Rows("luna26", "Power", part)], [], Checkpoint(1, b""))
     expected = (await whole.history("luna26", NAMES, *WINDOW)).table
     assert_equal((await split.history("luna26", NAMES, *WINDOW)).table, expected)
     monkeypatch.setattr(history, "_reduced_in_order", lambda *_: None)
@@ -52,6 +52,19 @@ async def test_in_order_or_not(tmp_path: Path, late: int, monkeypatch: pytest.Mo
 async def test_of_one_time_the_greatest_seq_is_the_last(tmp_path: Path, seq: list[int]) -> None:
     store = await DuckdbStore.open(tmp_path)
     rows = batch([T0, T0, T0], seq, a=pa.array(seq))
-    await store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
     assert (await store.history("luna26", ["Power/a"], T0, T0 + 1, 1)).table["last"].to_pylist() == [3.0]
+    await store.close()
+
+
+@pytest.mark.parametrize("digest", [[-(2**62), 0, 2**62], [2**62, -(2**62), 0]])
+async def test_of_one_time_and_seq_the_greatest_digest_is_the_last(tmp_path: Path, digest: list[int]) -> None:
+    """So that an answer doesn't depend on the order of arrival."""
+    store = await DuckdbStore.open(tmp_path)
+    rows = batch([T0] * 3, [1] * 3, digest=pa.array(digest), a=pa.array(digest))
+    await store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
+    in_order = [str(value) for value in sorted(digest)]
+    assert (await store.history("luna26", ["Power/a"], T0, T0 + 1, 1)).table["text"].to_pylist() == in_order[-1:]
+    assert (await store.history("luna26", ["Power/a"], T0, T0 + 1, 3)).table["text"].to_pylist() == in_order
+    assert (await store.last("luna26", ["Power/a"]))["text"].to_pylist() == in_order[-1:]
     await store.close()

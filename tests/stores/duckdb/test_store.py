@@ -51,15 +51,6 @@ async def test_a_second_store_in_the_process_is_refused(tmp_path: Path) -> None:
     await (await DuckdbStore.open(tmp_path)).close()
 
 
-async def test_what_is_not_a_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_bytes(b"x" * 5000)
-    with pytest.raises(StoreError, match="not a valid DuckDB database file"):
-        await DuckdbStore.open(tmp_path)
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StoreError, match="file"):
-        await DuckdbStore.open(tmp_path / "file")
-
-
 async def test_nothing_durable_is_lost_or_doubled_by_kill(tmp_path: Path) -> None:
     for _ in range(4):
         process = await appender(tmp_path)
@@ -70,13 +61,14 @@ async def test_nothing_durable_is_lost_or_doubled_by_kill(tmp_path: Path) -> Non
         printed, _ = await process.communicate()
         last = max(int(line) for line in [first, *printed.splitlines(keepends=True)] if line.endswith(b"\n"))
         store = await DuckdbStore.open(tmp_path)
-        checkpoint = await store.checkpoint()
+        checkpoint = await store.checkpoint("luna26")
         assert checkpoint
         assert checkpoint.position >= last
         assert checkpoint.state == str(checkpoint.position).encode()
         for container in "AB":
             times = (await store.rows("luna26", container, *ALL))["time"].cast(pa.int64()).to_numpy()
             assert np.array_equal(times, T0 + np.arange(checkpoint.position))
+        assert (await store.entries("luna26", "event"))[0].position == checkpoint.position
         await store.close()
 
 
@@ -102,14 +94,14 @@ def test_a_full_disk_loses_nothing_and_is_recovered_from(tmp_path: Path) -> None
                     limit(int(sys.argv[2]))
                 rows = [Rows("luna26", "Power", random_batch(20_000, i, T0 + i * 20_000 * MS))]
                 try:
-                    await store.append(rows, Checkpoint(i + 1, b""))
+                    await store.append("luna26", rows, [], [], Checkpoint(i + 1, b""))
                 except StoreError as error:
                     refused += 1
                     limit(resource.RLIM_INFINITY)
-                    await store.append(rows, Checkpoint(i + 1, b""))
-                assert (await store.checkpoint()).position == i + 1
+                    await store.append("luna26", rows, [], [], Checkpoint(i + 1, b""))
+                assert (await store.checkpoint("luna26")).position == i + 1
                 limit(resource.RLIM_INFINITY) if i % 10 == 9 else None
-            assert await store.counts() == {("luna26", "Power"): Count(30 * 20_000, 0)}, await store.counts()
+            assert await store.counts("luna26") == {"Power": Count(30 * 20_000, 0)}, await store.counts("luna26")
             await store.close()
             print(refused)
 
@@ -126,7 +118,7 @@ def test_a_full_disk_loses_nothing_and_is_recovered_from(tmp_path: Path) -> None
 async def test_a_query_is_given_up_in_time_and_the_store_goes_on(tmp_path: Path) -> None:
     store = await DuckdbStore.open(tmp_path, time_limit=0.05)
     rows = random_batch(1000, seed=1)
-    await store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
 
     def endless(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute("SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range = -b.range").fetchall()
@@ -136,7 +128,9 @@ async def test_a_query_is_given_up_in_time_and_the_store_goes_on(tmp_path: Path)
     store._time_limit = 1000
     query = asyncio.create_task(store._read(endless))
     await asyncio.sleep(0.1)
-    await store.append([Rows("luna26", "Power", random_batch(1000, 2, T0 + 1000 * MS))], Checkpoint(2, b""))
+    await store.append(
+        "luna26", [Rows("luna26", "Power", random_batch(1000, 2, T0 + 1000 * MS))], [], Checkpoint(2, b"")
+    )
     query.cancel()
     with pytest.raises(asyncio.CancelledError):
         await query
@@ -151,7 +145,7 @@ async def test_queries_that_wait_do_not_hold_up_an_append(tmp_path: Path) -> Non
         time.sleep(0.5)
 
     queries = [asyncio.create_task(store._read(sleep)) for _ in range(6)]
-    await store.append([Rows("luna26", "Power", random_batch(10, seed=1))], Checkpoint(1, b""))
+    await store.append("luna26", [Rows("luna26", "Power", random_batch(10, seed=1))], [], Checkpoint(1, b""))
     assert not any(query.done() for query in queries[2:])
     await asyncio.gather(*queries)
     await store.close()
@@ -161,12 +155,18 @@ async def test_the_file_is_plain_sql(tmp_path: Path) -> None:
     """A schema for each mission, a table for each container, times in UTC: any DuckDB client reads it."""
     store = await DuckdbStore.open(tmp_path)
     await store.append(
-        [Rows("luna26", "Power", batch([T0], [7], battery=pa.array([28.5], pa.float32())))], Checkpoint(1, b"")
+        "luna26",
+        [Rows("luna26", "Power", batch([T0], [7], battery=pa.array([28.5], pa.float32())))],
+        [],
+        Checkpoint(1, b""),
     )
     await store.append(
-        [Rows("luna26", "Power", batch([T0], [7], battery=pa.array([0], pa.float32())))], Checkpoint(2, b"")
+        "luna26",
+        [Rows("luna26", "Power", batch([T0], [7], battery=pa.array([0], pa.float32())))],
+        [],
+        Checkpoint(2, b""),
     )
-    assert await store.counts() == {("luna26", "Power"): Count(1, 1)}
+    assert await store.counts("luna26") == {"Power": Count(1, 1)}
     await store.close()
     assert not (tmp_path / f"{FILE}.wal").exists()
     with duckdb.connect(tmp_path / FILE, read_only=True) as plain:
