@@ -74,13 +74,13 @@ class LiveStream:
         if new := [one for one in ready if one[1].new(one[2])]:
             await asyncio.gather(*(self._announce(*one) for one in new))
         for (mission, container), entry, shown in ready:
+            start, entry.published = entry.published, position
             for shape, kind, batch in shown:
                 schema_id, _ = shape.announcements[kind]
-                properties = [("schema_id", schema_id), ("from", str(entry.published)), ("to", str(position))]
+                properties = [("schema_id", schema_id), ("from", str(start)), ("to", str(position))]
                 topic = f"{self._prefix}live/{mission}/{container}"
                 payload = batch.serialize().to_pybytes()
                 await self._publish(topic, payload, qos=0, retain=False, properties=[*properties, ("kind", kind)])
-                entry.published = position
         return sum(len(shown) for _, _, shown in ready)
 
     async def _announce(self, key: tuple[str, str], entry: _Container, shown: list[_Shown]) -> None:
@@ -149,7 +149,7 @@ class Shape:
                 by_type.setdefault(schema.field(i).type, []).append(i)
         self.numbers = [*by_type.items()]
         fields = list(schema)
-        fields.insert(_IDENTITY, pa.field("count", pa.int64()))
+        fields.insert(_IDENTITY, pa.field("|count", pa.int64()))
         fields += [
             pa.field(f"{schema.field(i).name}|{which}", kind)
             for kind, which_columns in self.numbers
@@ -203,7 +203,7 @@ def _is_number(field: pa.Field[Any]) -> bool:
 
 
 def _summary(rows: pa.RecordBatch, last: pa.RecordBatch, shape: Shape) -> pa.RecordBatch:
-    """One row for many: the columns of ``rows`` with their last values, ``count`` int64 after the first four, and for
+    """One row for many: the columns of ``rows`` with their last values, ``|count`` int64 after the first four, and for
     every number ``P`` the columns ``P|min`` and ``P|max`` of its type, without regard to NaN and null.
     """
     columns = list(last.columns)

@@ -6,22 +6,17 @@ import base64
 import csv
 import json
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ground.__main__ import main
-from ground.blocks import NO_TIME
 from ground.decode import FORMATS, decode_file, summary
-from ground.decoder import MissionDecoder, Telemetry
-from ground.messages import Messages
 from ground.mission import load_mission
-from ground.xtce import plan, read
 from tests.real_data import RECORDINGS, counts, recording, requires_real_data
 
 if TYPE_CHECKING:

@@ -137,7 +137,7 @@ class FrameStage:
         frames = channel.frames
         seen = self._stations.setdefault(channel.station, _Station()).channels.setdefault(channel.vcid, _Seen())
         new = seen.recent.take(frames.raw, frames.vcfc)
-        if numbered and not new.all() or seen.again:
+        if (numbered and not new.all()) or seen.again:
             count = frames.vcfc
             before = np.concatenate(([count[0] - 1 if seen.count is None else seen.count], count[:-1]))
             breaks = (count - before - 1) % count_modulus(self._mission.link) != 0

@@ -264,7 +264,8 @@ class Keeping:
         )
         if checkpoint is None or foreign:
             if foreign:
-                log.warning("%s: the store was filled from another recording; this one is stored from its start", self.name)
+                text = "%s: the store was filled from another recording; this one is stored from its start"
+                log.warning(text, self.name)
             checkpoint = Checkpoint(self._first, b"", identity)
         partition = self._make(checkpoint)
         self.stored, self.stored_received = checkpoint, partition.received

@@ -73,6 +73,11 @@ class Recording:
         self.committed = committed or (lambda: read_committed(folder))
         self._scan: SegmentScan | None = None
 
+    @property
+    def identity(self) -> str:
+        """Stand-in."""
+        return ""
+
     def first(self) -> int:
         """The position of the oldest message; 0 in an empty recording."""
         return next(iter(segment_positions(self.folder)), 0)
@@ -128,6 +133,9 @@ class Recording:
                 scan = self._scan = SegmentScan(self.folder, first, self._report)
             scan.seek(position)
             for at, batch in scan.batches(position, end):
+                if at >= end and batch.num_rows:
+                    break
+                batch = batch.slice(0, max(end - at, 0))
                 for cut in range(0, max(batch.num_rows, 1), limit):
                     yield at + cut, batch.slice(cut, limit)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mqtt5 import PublishPacket
 
-from ground.processing import keeping
 from ground.errors import StoreError
 from ground.live import LiveStream
 from ground.mission import load_mission
+from ground.processing import keeping
 from ground.processing.follow import Follower
 from ground.recording.read import Recording
 from ground.recording.write import Recorder

@@ -12,6 +12,7 @@ from space_packet_parser.xtce import calibrators
 from space_packet_parser.xtce.definitions import XtcePacketDefinition
 
 from ground.blocks import Packets
+from ground.ccsds.digest import digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -99,21 +100,21 @@ def block(packets: Sequence[bytes], gaps: Sequence[int] = ()) -> Packets:
         start.append(len(data))
         data += octets
     n = len(packets)
+    where = np.frombuffer(data, np.uint8), np.array(start, np.int64), np.array([*map(len, packets)], np.int64)
     return Packets(
-        data=np.frombuffer(data, np.uint8),
-        start=np.array(start, np.int64),
-        length=np.array([len(octets) for octets in packets], np.int64),
+        *where,
         apid=np.array([int.from_bytes(octets[:2], "big") & 0x7FF for octets in packets], np.uint16),
         seq=np.arange(n, dtype=np.uint16),
         time=np.arange(n, dtype=np.int64) * 1_000_000_000 + 7,
         ert=np.arange(n, dtype=np.int64) * 1_000_000_000 + 1_000_000_008,
         frame=np.arange(n, dtype=np.int64),
+        digest=digests(*where),
     )
 
 
 def values(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """The rows of a batch, their times left out: Python's don't hold nanoseconds."""
-    return batch.drop_columns(["time", "ert"]).to_pylist()
+    """The rows of a batch without times, since Python's don't hold nanoseconds, and digests."""
+    return batch.drop_columns(["time", "ert", "digest"]).to_pylist()
 
 
 @dataclass(frozen=True)
