@@ -50,7 +50,7 @@ def test_a_scale_moves_the_epoch(tmp_path: Path, scale: str, offset: float) -> N
     ("change", "says"),
     [
         (("length = 220", "lenght = 220"), "length is missing"),
-        (("length = 220", 'length = "220"'), "should be a int"),
+        (("length = 220", 'length = "220"'), "should be a whole number"),
         (("spacecraft_id = 1", "spacecraft_id = 1\ncolour = 2"), "unknown key colour"),
         (('frame = "aos"', 'frame = "usl"'), "should be one of aos, tm"),
         (("1/65536", "1/0"), "seconds as a fraction"),
