@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from dashboard.access import Access
 from dashboard.app import create_app, serve
 from ground.commands.children import end_with_parent
-from ground.commands.stack import open_store
+from ground.commands.stack import open_store, start_with_usable
 from ground.commands.terminal import log_to_terminal, out, run_until_stopped
 from ground.ingest import LEDGER_TOPIC
 from ground.link.mqtt import Client, parse_broker_url
-from ground.mission import load_mission, mission_names
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +44,7 @@ async def _serve(options: argparse.Namespace) -> None:
     ledger: dict[str, Any] = {"missions": {}, "balanced": True}
     try:
         app = create_app(
-            [load_mission(name) for name in mission_names()],
+            [mission for mission, _ in start_with_usable()],
             store,
             lambda: ledger,
             address,

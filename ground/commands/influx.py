@@ -6,9 +6,9 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from ground.commands.terminal import out
+from ground.commands.terminal import err, out
 from ground.errors import ConfigError
-from ground.mission import load_mission, mission_names
+from ground.mission import load_missions
 from ground.stores.influxdb import Address, InfluxdbStore, token_from
 from ground.stores.influxdb.setup import FirstUser, set_up
 
@@ -39,11 +39,14 @@ def run(options: argparse.Namespace) -> None:
     password = os.environ.get("INFLUXDB_PASSWORD", "")
     if options.user and not password:
         raise ConfigError("the first user needs a password: set INFLUXDB_PASSWORD")
+    missions, unusable = load_missions()
+    for name, reason in unusable.items():
+        err.print(f"mission {ascii(name)[1:-1]} is left out: {reason}", style="yellow", markup=False)
     done = asyncio.run(
         set_up(
             Address.parse(options.store),
             token_from(os.environ),
-            oldest={name: _oldest(load_mission(name)) for name in mission_names()},
+            oldest={mission.name: _oldest(mission) for mission in missions},
             retention=options.retention * 86_400,
             first_user=FirstUser(options.user, password) if options.user else None,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.commands.children import end_with_parent
-from ground.commands.stack import compiled_missions, open_store, use_plain_allocator
+from ground.commands.stack import open_store, start_with_usable, use_plain_allocator
 from ground.commands.terminal import log_to_terminal, run_until_stopped
 from ground.ingest import Ingest
 from ground.link.mqtt import parse_broker_url
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 async def _ingest(options: argparse.Namespace) -> None:
-    missions = compiled_missions()
+    missions = start_with_usable()
     store = await open_store(options.store, options.data)
     try:
         await Ingest(missions, parse_broker_url(options.broker), options.data, store).run()

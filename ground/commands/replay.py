@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.access import Access
 from dashboard.app import create_app, serve
-from ground.commands.stack import compiled_missions, open_store, use_plain_allocator
+from ground.commands.stack import open_store, start_with_usable, use_plain_allocator
 from ground.commands.terminal import err, log_to_terminal, out, run_until_stopped, speed, utc_time
 from ground.link.broker import EmbeddedBroker
 from ground.link.mqtt import Client, parse_broker_url
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
 
 async def _replay(options: argparse.Namespace) -> None:
     access = Access.configured(options.host)
-    missions = compiled_missions()
+    missions = start_with_usable()
     span = await asyncio.to_thread(choose_span, options.recording, options.since, options.until)
     pace = "full speed" if options.speed is None else f"{options.speed:g} times real time"
     banner = f"REPLAY of {options.recording}, {pace}"

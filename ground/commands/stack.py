@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ground.errors import ConfigError
+from ground.errors import ConfigError, GroundError
 from ground.mission import load_mission, mission_names
 from ground.stores.duckdb import DuckdbStore
 from ground.stores.influxdb import Address, InfluxdbStore, Server, token_from
@@ -22,14 +23,44 @@ if TYPE_CHECKING:
     from ground.stores import Store
     from ground.xtce.plan import Plan
 
+log = logging.getLogger("ground.missions")
+
 
 def compiled_missions(names: Sequence[str] | None = None) -> list[tuple[Mission, Plan]]:
-    """Every mission on the search path (or those named), compiled. One whose definitions are wrong stops the start.
+    """The missions ``names``, or all on the search path, compiled: for whoever can do nothing without all of them.
 
-    Raises :class:`~ground.errors.GroundError` naming the file and the line.
+    Raises :class:`~ground.errors.GroundError` naming the file and the line of what is wrong in the first that is.
     """
-    missions = [load_mission(name) for name in names or mission_names()]
-    return [(mission, plan.compile(read.load(mission.telemetry))) for mission in missions]
+    return [_compiled(name) for name in (mission_names() if names is None else names)]
+
+
+def usable_missions(names: Sequence[str] | None = None) -> tuple[list[tuple[Mission, Plan]], dict[str, str]]:
+    """Every mission on the search path (or those of ``names``), compiled; and of those that can't be used, by name, why
+    not, with file and line. One mission's mistake stops no other, nor does a defect of ours that it brings to light.
+    """
+    usable: list[tuple[Mission, Plan]] = []
+    unusable: dict[str, str] = {}
+    for name in mission_names() if names is None else names:
+        try:
+            usable.append(_compiled(name))
+        except GroundError as error:
+            unusable[name] = str(error)
+        except Exception as error:
+            unusable[name] = f"its definitions cannot be read ({error!r:.200}): a defect of Perilune Ground, report it"
+    return usable, unusable
+
+
+def start_with_usable() -> list[tuple[Mission, Plan]]:
+    """What :func:`usable_missions` finds, with a warning in the log for each mission that it has to leave out."""
+    usable, unusable = usable_missions()
+    for name, reason in unusable.items():
+        log.warning("mission %s is left out: %s", ascii(name)[1:-1], reason)
+    return usable
+
+
+def _compiled(name: str) -> tuple[Mission, Plan]:
+    mission = load_mission(name)
+    return mission, plan.compile(read.load(mission.telemetry))
 
 
 def use_plain_allocator() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dashboard.access import Access
 from dashboard.app import create_app, serve
 from ground.commands.children import keep_running
-from ground.commands.stack import compiled_missions, open_store, use_plain_allocator
+from ground.commands.stack import open_store, start_with_usable, use_plain_allocator
 from ground.commands.terminal import log_to_terminal, out, run_until_stopped, speed
 from ground.ingest import Ingest
 from ground.link.broker import HOST, EmbeddedBroker
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
 
 async def _up(options: argparse.Namespace) -> None:
     access = Access.configured(options.host)
-    missions = compiled_missions()
+    missions = start_with_usable()
     port = _port(options.mqtt_port, MQTT_PORT)
     broker = EmbeddedBroker(options.data / "broker", port, _port(options.mqtt_v4_port, MQTT_V4_PORT))
     await asyncio.to_thread(broker.start)
