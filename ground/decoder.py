@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ground.blocks import NO_TIME, Nanoseconds, Octets, Packets
-from ground.ccsds.frames import AOS_IDLE_CHANNEL, read_frames
+from ground.ccsds.frames import AOS_IDLE_CHANNEL, ONLY_IDLE_DATA, count_modulus, read_frames
 from ground.ccsds.packets import IDLE_APID, ChannelState, read_bare_packets, read_packets
-from ground.duplicates import RecentFrames, RunningNumbers
+from ground.duplicates import RecentFrames, RunningNumbers, checksums
 from ground.ledger import ChannelLedger, MissionLedger
 from ground.stores import Rows
 from ground.xtce.decode import decode
@@ -81,7 +81,7 @@ class MissionDecoder:
             for reason, n in rejected.items():
                 self._reject(station, reason, n, events)
             for vcid, block in frames.by_channel():
-                telemetry += self._channel(station, vcid, block, numbered=numbered, events=events)
+                telemetry += self._channel(station, vcid, block, events=events)
         return telemetry, events
 
     def _whole_frames(
@@ -118,11 +118,12 @@ class MissionDecoder:
         new = np.ones(len(frames), np.bool_)
         names = messages.run.dictionary_encode()
         code = names.indices.to_numpy()
+        checksum = checksums(messages.data, messages.start, messages.length)
         for i, name in enumerate(map(str, names.dictionary.to_pylist())):
             numbers = runs.pop(name, None) or RunningNumbers()
             of_run = np.flatnonzero(code == i)
             before = numbers.missing
-            new[of_run] = numbers.take(messages.seq[of_run], frames[of_run])
+            new[of_run] = numbers.take(messages.seq[of_run], frames[of_run], checksum[of_run]).new
             self.ledger.missing += numbers.missing - before
             runs[name] = numbers
         while len(runs) > _RUNS_REMEMBERED:
@@ -138,14 +139,12 @@ class MissionDecoder:
             plural = "frame" if n == 1 else "frames"
             events.append(Event(self.mission.name, "warning", station, f"{n} {plural} rejected: {_WHY[reason]}"))
 
-    def _channel(
-        self, station: str, vcid: int, frames: Frames, *, numbered: bool, events: list[Event]
-    ) -> list[Telemetry]:
+    def _channel(self, station: str, vcid: int, frames: Frames, *, events: list[Event]) -> list[Telemetry]:
         state = self._station(station)
-        if not numbered:
-            new = state.recent.setdefault(vcid, RecentFrames()).take(frames.raw, frames.vcfc)
-            self.ledger.duplicate += int(len(new) - new.sum())
-            frames = frames if new.all() else frames.select(new)
+        recent, modulus = state.recent.setdefault(vcid, RecentFrames()), count_modulus(self.mission.link)
+        new = recent.take(frames.raw, frames.vcfc, modulus, frames.pointer == ONLY_IDLE_DATA)
+        self.ledger.duplicate += int(len(new) - new.sum())
+        frames = frames if new.all() else frames.select(new)
         if not len(frames):
             return []
         channel = self.mission.channel(vcid)
@@ -233,11 +232,8 @@ class MissionDecoder:
                         str(vcid): [c.vcfc, base64.b64encode(c.partial).decode(), c.time, c.ert, c.heard]
                         for vcid, c in station.channels.items()
                     },
-                    "recent": {
-                        str(vcid): base64.b64encode(recent.keys.astype("<u8").tobytes()).decode()
-                        for vcid, recent in station.recent.items()
-                    },
-                    "runs": {run: [numbers.spans, numbers.given_up] for run, numbers in station.runs.items()},
+                    "recent": {str(vcid): recent.state() for vcid, recent in station.recent.items()},
+                    "runs": {run: numbers.state() for run, numbers in station.runs.items()},
                 }
                 for name, station in self.stations.items()
             },
@@ -252,11 +248,8 @@ class MissionDecoder:
                     int(vcid): ChannelState(vcfc, base64.b64decode(partial), *times)
                     for vcid, (vcfc, partial, *times) in station["channels"].items()
                 },
-                recent={
-                    int(vcid): RecentFrames(np.frombuffer(base64.b64decode(keys), "<u8").astype(np.uint64))
-                    for vcid, keys in station["recent"].items()
-                },
-                runs={run: RunningNumbers(spans, given_up) for run, (spans, given_up) in station["runs"].items()},
+                recent={int(vcid): RecentFrames.restored(recent) for vcid, recent in station["recent"].items()},
+                runs={run: RunningNumbers.restored(numbers) for run, numbers in station["runs"].items()},
             )
             for name, station in state["stations"].items()
         }

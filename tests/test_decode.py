@@ -178,9 +178,9 @@ def test_random_octets_are_counted_and_never_raise(
 
 
 def test_a_truncated_file_loses_its_last_frame_only(tmp_path: Path) -> None:
-    frame = bytes([0x56, 0xC1, 0, 0, 0, 0]) + bytes(8) + b"\x07\xff" + bytes(204)
+    frames = [bytes([0x56, 0xC1, 0, 0, n, 0]) + bytes(8) + b"\x07\xff" + bytes(204) for n in range(4)]
     file = tmp_path / "cut.u8"
-    file.write_bytes(frame * 3 + frame[:100])
+    file.write_bytes(b"".join(frames)[:-120])
     counts_ = summary(decode_file(file, load_mission("change5")), load_mission("change5"))
     assert counts_["frames"] == 4
     assert counts_["rejected"] == {"version": 0, "spacecraft": 0, "fecf": 0, "length": 1}
