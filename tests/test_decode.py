@@ -22,7 +22,7 @@ from ground.decoder import MissionDecoder, Telemetry
 from ground.messages import Messages
 from ground.mission import load_mission
 from ground.xtce import plan, read
-from tests.real_data import RECORDINGS, counts, recording, requires_real_data
+from tests.real_data import RECORDINGS, ROOT, counts, recording, requires_real_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,6 +175,15 @@ def test_random_octets_are_counted_and_never_raise(
     assert counts_["frames"] == -(-size // length)
     assert counts_["rejected"]["length"] == (size % length != 0)
     assert sum(vc["frames"] for vc in counts_["vcs"].values()) + sum(counts_["rejected"].values()) == counts_["frames"]
+
+
+@requires_real_data
+def test_a_frame_that_is_in_a_file_three_times_counts_once() -> None:
+    file, hera = ROOT / "cases" / "hera-one-frame-three-times.u8", load_mission("hera")
+    ledger = decode_file(file, hera)
+    [channel] = ledger.channels.values()
+    assert (ledger.frames_in, ledger.duplicate, ledger.balanced()) == (3, 2, True)
+    assert (channel.frames, channel.gaps, channel.lost, channel.packets) == (1, 0, 0, 6)
 
 
 def test_a_truncated_file_loses_its_last_frame_only(tmp_path: Path) -> None:

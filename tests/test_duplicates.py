@@ -111,6 +111,12 @@ def test_a_jump_is_believed_when_the_next_message_goes_on_from_there() -> None:
     assert numbers.missing == far - 1
 
 
+def test_garbled_numbers_with_good_ones_between_are_never_believed() -> None:
+    numbers = RunningNumbers()
+    assert take(numbers, (0, 1, 0), (1 << 50, 1, 1), (1, 1, 2), ((1 << 50) + 1, 1, 3)) == ([True] * 4, 2, 0)
+    assert (numbers.spans, numbers.missing) == ([(0, 2)], 0)
+
+
 def test_a_message_with_an_implausible_number_that_comes_twice_is_a_duplicate() -> None:
     numbers = RunningNumbers()
     assert take(numbers, (0, 1, 0), (1 << 50, 1, 1), (1 << 50, 1, 1)) == ([True, True, False], 1, 0)
