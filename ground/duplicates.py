@@ -180,14 +180,30 @@ class RunningNumbers:
 
 
 class RecentFrames:
-    """The last :data:`WINDOW` frames of one virtual channel of one station, each as its digest.
+    """The last :data:`WINDOW` frames of one virtual channel of one station.
 
-    ``keys``: int64, at most :data:`WINDOW`, the oldest first. ``last``: the count of the newest, None before the first.
+    ``last``: the count of the newest, None before the first.
     """
 
     def __init__(self, keys: NDArray[np.int64] | None = None, last: int | None = None) -> None:
-        self.keys = np.empty(0, np.int64) if keys is None else keys
+        self._keys = np.empty(0, np.int64) if keys is None else keys
+        self._waiting: list[Octets] = []
         self.last = last
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """The frames' digests, int64, at most :data:`WINDOW`, the oldest first."""
+        if self._waiting:
+            digests = [row_digests(raw) for raw in self._waiting]
+            self._keys, self._waiting = np.concatenate((self._keys, *digests))[-WINDOW:], []
+        return self._keys
+
+    def _note(self, raw: Octets) -> None:
+        """Keep ``raw`` as it is: a digest costs more than a copy, and most frames are past before one is asked for."""
+        self._waiting.append(raw[-WINDOW:].copy())
+        n = sum(map(len, self._waiting))
+        while n - len(self._waiting[0]) >= WINDOW:
+            n -= len(self._waiting.pop(0))
 
     def take(self, raw: Octets, vcfc: NDArray[np.int64], modulus: int, idle: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which of the frames ``raw``, uint8 (n, length), are new, bool (n,); they are noted.
@@ -200,13 +216,17 @@ class RecentFrames:
         """
         if not len(raw):
             return np.ones(0, np.bool_)
-        keys = row_digests(raw)
         before = np.concatenate(([vcfc[0] - 1 if self.last is None else self.last], vcfc[:-1]))
-        everything = np.concatenate((self.keys, keys))
-        if ((vcfc - before) % modulus == 1).all() or len(np.unique(everything)) == len(everything):
-            self.keys, self.last = everything[-WINDOW:].copy(), int(vcfc[-1])
-            return np.ones(len(keys), np.bool_)
-        return self._take_one_by_one(keys, vcfc, modulus, idle)
+        breaks = (vcfc - before) % modulus != 1
+        if breaks.any():
+            keys = row_digests(raw)
+            doubted = np.unique(keys[breaks])
+            # Each of them is there once at least: as itself.
+            if np.isin(np.concatenate((self.keys, keys)), doubted).sum() > len(doubted):
+                return self._take_one_by_one(keys, vcfc, modulus, idle)
+        self._note(raw)
+        self.last = int(vcfc[-1])
+        return np.ones(len(raw), np.bool_)
 
     def _take_one_by_one(
         self, keys: NDArray[np.int64], vcfc: NDArray[np.int64], modulus: int, idle: NDArray[np.bool_]
@@ -224,7 +244,7 @@ class RecentFrames:
             place[key] = len(kept)
             kept.append(key)
             last = count
-        self.keys, self.last = np.array(kept[-WINDOW:], np.int64), last
+        self._keys, self.last = np.array(kept[-WINDOW:], np.int64), last
         return new
 
     def state(self) -> list[Any]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ground.ccsds.digest import row_digests
 from ground.ccsds.frames import ONLY_IDLE_DATA, count_modulus, read_frames
 from ground.ccsds.packets import ChannelState, read_packets
 from ground.duplicates import PLAUSIBLE, WINDOW, RecentFrames, RunningNumbers, checksums
@@ -198,6 +199,17 @@ def test_an_idle_frame_after_a_gap_is_no_repeat() -> None:
     assert all(new_ones(values, [], idle=True))
     # Back by 10 rather than on by 246.
     assert new_ones(values + values[-10:], [], idle=True) == [True] * 597 + [False] * 10
+
+
+@pytest.mark.parametrize("block", [1, 100, 1000, 1024, 3000])
+def test_no_more_than_the_window_is_remembered_however_frames_come(block: int) -> None:
+    count = np.arange(5000, dtype=np.int64)
+    raw = count.astype("<u4").view(np.uint8).reshape(-1, 4)
+    recent = RecentFrames()
+    for at in range(0, 5000, block):
+        part = slice(at, at + block)
+        assert recent.take(raw[part], count[part], 1 << 24, count[part] < 0).all()
+    assert recent.keys.tolist() == row_digests(raw[-WINDOW:]).tolist()
 
 
 def test_a_frame_older_than_the_window_is_new_again() -> None:
