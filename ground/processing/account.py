@@ -66,9 +66,13 @@ class Account:
             self.ledger.rejected[reason] += len(position)
             self.event("warning", station, "{amount} frames rejected: " + _WHY[reason], position)
 
-    def missing(self, station: str, n: int, position: NDArray[np.int64]) -> None:
-        """A station's running numbers say that so many more frames (less: negative) did not come."""
-        self.ledger.missing += n
+    def numbered(self, missing: int, implausible: int, restarts: int) -> None:
+        """What a station's running numbers say: so many more frames (less: negative) that did not come; messages whose
+        number isn't believed; publishers that began again.
+        """
+        self.ledger.missing += missing
+        self.ledger.implausible += implausible
+        self.ledger.restarts += restarts
 
     def undecoded(self, source: str, reason: str, position: NDArray[np.int64]) -> None:
         """Packets that ended in the messages at ``position`` (n,) were not decoded."""

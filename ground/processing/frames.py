@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ground.blocks import NO_TIME, Nanoseconds, Octets
-from ground.ccsds.frames import Frames, count_modulus, read_frames
-from ground.duplicates import RecentFrames, RunningNumbers
+from ground.ccsds.frames import ONLY_IDLE_DATA, Frames, count_modulus, read_frames
+from ground.duplicates import RecentFrames, RunningNumbers, checksums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,17 +44,8 @@ class Channel:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What is remembered of a channel's frames. ``count``: that of the last one; ``again``: it was a repeat."""
-
-    recent: RecentFrames = field(default_factory=RecentFrames)
-    count: int | None = None
-    again: bool = False
-
-
-@dataclass(slots=True)
 class _Station:
-    channels: dict[int, _Seen] = field(default_factory=dict)
+    recent: dict[int, RecentFrames] = field(default_factory=dict)
     runs: dict[str, RunningNumbers] = field(default_factory=dict)
 
 
@@ -76,7 +66,7 @@ class FrameStage:
                 self._account.reject(station, reason, position[rows])
             for vcid, block in frames.by_channel():
                 channel = Channel(station, vcid, block, position[block.row], number[block.row])
-                channel = channel.select(self._once(channel, numbered=numbered))
+                channel = channel.select(self._once(channel))
                 if len(channel.frames):
                     yield channel
 
@@ -86,12 +76,14 @@ class FrameStage:
         new = np.ones(len(frames), np.bool_)
         names = messages.run.dictionary_encode()
         code = names.indices.to_numpy()
+        checksum = checksums(messages.data, messages.start, messages.length)
         for i, name in enumerate(map(str, names.dictionary.to_pylist())):
             numbers = runs.pop(name, None) or RunningNumbers()
             of_run = np.flatnonzero(code == i)
             before = numbers.missing
-            new[of_run] = numbers.take(messages.seq[of_run], frames[of_run])
-            self._account.missing(station, numbers.missing - before, messages.position[of_run])
+            taken = numbers.take(messages.seq[of_run], frames[of_run], checksum[of_run])
+            new[of_run] = taken.new
+            self._account.numbered(numbers.missing - before, int(taken.implausible.sum()), taken.restarts)
             runs[name] = numbers
         while len(runs) > _RUNS_REMEMBERED:
             del runs[next(iter(runs))]
@@ -128,26 +120,12 @@ class FrameStage:
             raw = np.lib.stride_tricks.sliding_window_view(messages.data, length)[start]
         return raw, ert, np.repeat(messages.position[rows], count), number
 
-    def _once(self, channel: Channel, *, numbered: bool) -> NDArray[np.bool_]:
-        """Which of the frames are no repeats, bool (n,).
-
-        Without running numbers a frame that equals one of the last is a repeat. With them it is one only where it also
-        breaks the frame count, or goes on from one that did: idle frames may well be equal to older ones.
-        """
+    def _once(self, channel: Channel) -> NDArray[np.bool_]:
+        """Which of the frames are no repeats, bool (n,)."""
         frames = channel.frames
-        seen = self._stations.setdefault(channel.station, _Station()).channels.setdefault(channel.vcid, _Seen())
-        new = seen.recent.take(frames.raw, frames.vcfc)
-        if (numbered and not new.all()) or seen.again:
-            count = frames.vcfc
-            before = np.concatenate(([count[0] - 1 if seen.count is None else seen.count], count[:-1]))
-            breaks = (count - before - 1) % count_modulus(self._mission.link) != 0
-            # Stretches that the count runs through; the first one goes on from the block before.
-            stretch = np.cumsum(breaks)
-            first = np.searchsorted(stretch, stretch)
-            suspect = np.where(stretch == 0, seen.again, True)
-            fresh = np.cumsum(new)
-            new = ~suspect | (fresh - fresh[first] + new[first] > 0)
-        seen.count, seen.again = int(frames.vcfc[-1]), not bool(new[-1])
+        recent = self._stations.setdefault(channel.station, _Station()).recent.setdefault(channel.vcid, RecentFrames())
+        modulus = count_modulus(self._mission.link)
+        new = recent.take(frames.raw, frames.vcfc, modulus, frames.pointer == ONLY_IDLE_DATA)
         self._account.duplicate(int(len(new) - np.count_nonzero(new)))
         return new
 
@@ -155,11 +133,8 @@ class FrameStage:
         """What is remembered of each station, JSON-ready."""
         return {
             name: {
-                "channels": {
-                    str(vcid): [base64.b64encode(s.recent.keys.astype("<u8").tobytes()).decode(), s.count, s.again]
-                    for vcid, s in station.channels.items()
-                },
-                "runs": {run: [numbers.spans, numbers.given_up] for run, numbers in station.runs.items()},
+                "recent": {str(vcid): recent.state() for vcid, recent in station.recent.items()},
+                "runs": [[run, numbers.state()] for run, numbers in station.runs.items()],
             }
             for name, station in self._stations.items()
         }
@@ -168,11 +143,8 @@ class FrameStage:
         """Go on from what :meth:`state` gave."""
         self._stations = {
             name: _Station(
-                channels={
-                    int(vcid): _Seen(RecentFrames(np.frombuffer(base64.b64decode(keys), "<u8").astype(np.uint64)), *rest)
-                    for vcid, (keys, *rest) in station["channels"].items()
-                },
-                runs={run: RunningNumbers(spans, given_up) for run, (spans, given_up) in station["runs"].items()},
+                recent={int(vcid): RecentFrames.restored(recent) for vcid, recent in station["recent"].items()},
+                runs={run: RunningNumbers.restored(numbers) for run, numbers in station["runs"]},
             )
             for name, station in state.items()
         }

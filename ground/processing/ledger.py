@@ -43,7 +43,8 @@ class MissionLedger:
     """One mission: all stations, all virtual channels. Times are SCET, ns since 1970 UTC.
 
     ``duplicate``: frames received again, redelivered by the broker or sent twice. ``missing``: frames that a station's
-    running numbers say it published and that never arrived here (the broker dropped them). ``repeated``: packets that
+    running numbers say it published and that never arrived here (the broker dropped them). ``implausible``: messages whose running number isn't believed. ``restarts``: publishers
+    that began their numbers again under the same name. ``repeated``: packets that
     were there before, octet for octet. ``rows``: decoded packets by container.
     """
 
@@ -58,6 +59,8 @@ class MissionLedger:
     decoded: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     missing: int = 0
+    implausible: int = 0
+    restarts: int = 0
     first_time: int = NO_TIME
     last_time: int = NO_TIME
 
@@ -112,6 +115,8 @@ class MissionLedger:
                 "undecoded": dict(self.undecoded),
             },
             "missing": self.missing,
+            "implausible": self.implausible,
+            "restarts": self.restarts,
             "balanced": self.balanced(),
         }
 
@@ -137,6 +142,8 @@ class MissionLedger:
             "decoded": self.decoded,
             "rows": dict(self.rows),
             "missing": self.missing,
+            "implausible": self.implausible,
+            "restarts": self.restarts,
             "first_time": self.first_time,
             "last_time": self.last_time,
         }

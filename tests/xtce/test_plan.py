@@ -54,6 +54,7 @@ def test_columns_are_engineering_values_behind_the_primary_header(tmp_path: Path
         ("time", pa.timestamp("ns", "UTC")),
         ("ert", pa.timestamp("ns", "UTC")),
         ("seq", pa.uint16()),
+        ("digest", pa.int64()),
         ("a_u4", pa.uint8()),
         ("a_s12", pa.int16()),
         ("a_u64", pa.uint64()),
