@@ -161,7 +161,8 @@ class Store(Protocol):
         """Samples of ``parameters`` (``container/parameter``) in [start, stop), reduced to ``buckets`` equal buckets.
 
         A parameter with no more than ``buckets`` samples in the window comes back sample by sample (``raw``). A
-        parameter or container that isn't stored has no rows. Raises ``ValueError`` where stop <= start or buckets < 1.
+        parameter or container that isn't stored has no rows, nor have the identity's columns. Raises ``ValueError``
+        where stop <= start or buckets < 1.
         """
         ...
 

@@ -55,12 +55,12 @@ async def test_entries_come_back_newest_first(open_store: OpenStore) -> None:
         assert list(await store.entries("luna26", "alarm")) == []
         await store.append("luna26", [], [entries[1], *events, entries[0]], Checkpoint(1, b""))
         await store.append("luna26", [], [entries[3], entries[2]], Checkpoint(2, b""))
-        await store.append("tianwen1", [], [alarm(4)], Checkpoint(1, b""))
+        await store.append("tianwen1", [], [alarm(1, of=4)], Checkpoint(1, b""))
     async with open_store() as store:
         expected = [entries[3], entries[1], entries[2], entries[0]]
         assert list(await store.entries("luna26", "alarm")) == expected
         assert list(await store.entries("luna26", "event")) == events
-        assert list(await store.entries("tianwen1", "alarm")) == [alarm(4)]
+        assert list(await store.entries("tianwen1", "alarm")) == [alarm(1, of=4)]
         assert list(await store.entries("luna26", "alarm", subject="Power/voltage")) == [
             entries[3], entries[1], entries[0],
         ]  # fmt: skip

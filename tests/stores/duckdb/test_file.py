@@ -63,7 +63,7 @@ async def test_a_file_of_a_later_format_is_refused(tmp_path: Path) -> None:
         await DuckdbStore.open(tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 async def test_damage_is_an_error_in_words(tmp_path: Path, seed: int) -> None:
     """Where the file is cut off or octets are turned over: at opening, or at a query of what is damaged."""
     store = await DuckdbStore.open(tmp_path)

@@ -10,6 +10,7 @@ import pytest
 
 from ground.stores import Checkpoint, Rows
 from ground.stores.duckdb import DuckdbStore, history
+from ground.stores.longtable import IDENTITY
 from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch
 
 if TYPE_CHECKING:
@@ -67,4 +68,22 @@ async def test_of_one_time_and_seq_the_greatest_digest_is_the_last(tmp_path: Pat
     assert (await store.history("luna26", ["Power/a"], T0, T0 + 1, 1)).table["text"].to_pylist() == in_order[-1:]
     assert (await store.history("luna26", ["Power/a"], T0, T0 + 1, 3)).table["text"].to_pylist() == in_order
     assert (await store.last("luna26", ["Power/a"]))["text"].to_pylist() == in_order[-1:]
+    await store.close()
+
+
+async def test_rows_of_one_time_and_seq_at_the_edge_of_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_PIECE", 2048)
+    store = await DuckdbStore.open(tmp_path)
+    n = 4096
+    times = np.arange(n)
+    times[2048] = 2047
+    digest = np.where(times == 2047, np.where(np.arange(n) == 2047, 2**62, -(2**62)), 0)
+    mode = np.zeros(n, np.uint8)
+    mode[2047] = 1
+    schema = pa.schema([*IDENTITY, SCHEMA.field("mode")])
+    rows = batch((T0 + times).tolist(), [1] * n, schema, digest=pa.array(digest), mode=pa.array(mode))
+    await store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
+    table = (await store.history("luna26", ["Power/mode"], T0, T0 + 2048, 1)).table
+    # By digest, 1 is the last of all.
+    assert (table["last"].to_pylist(), table["changes"].to_pylist()) == ([1.0], [1])
     await store.close()

@@ -94,11 +94,11 @@ def test_a_full_disk_loses_nothing_and_is_recovered_from(tmp_path: Path) -> None
                     limit(int(sys.argv[2]))
                 rows = [Rows("luna26", "Power", random_batch(20_000, i, T0 + i * 20_000 * MS))]
                 try:
-                    await store.append("luna26", rows, [], [], Checkpoint(i + 1, b""))
+                    await store.append("luna26", rows, [], Checkpoint(i + 1, b""))
                 except StoreError as error:
                     refused += 1
                     limit(resource.RLIM_INFINITY)
-                    await store.append("luna26", rows, [], [], Checkpoint(i + 1, b""))
+                    await store.append("luna26", rows, [], Checkpoint(i + 1, b""))
                 assert (await store.checkpoint("luna26")).position == i + 1
                 limit(resource.RLIM_INFINITY) if i % 10 == 9 else None
             assert await store.counts("luna26") == {"Power": Count(30 * 20_000, 0)}, await store.counts("luna26")
