@@ -51,7 +51,7 @@ class Partition:
         self._frames = FrameStage(mission, self._account)
         self._packets = PacketStage(mission, self._account)
         self._order = OrderStage()
-        self._watch = Watch(mission, plan)
+        self._watch = Watch(plan, self._account)
         self._stations = dict.fromkeys(mission.stations)
         if state:
             self._restore(state)
@@ -108,11 +108,6 @@ class Partition:
     def alarms(self) -> list[dict[str, Any]]:
         """Every alarm that isn't normal, JSON-ready."""
         return self._watch.current()
-
-    @property
-    def newest(self) -> int:
-        """The newest plausible onboard time that came in real time, ns since 1970 UTC, or NO_TIME."""
-        return self._watch.newest
 
     def state(self) -> bytes:
         """All that has to be remembered at :attr:`position`: a line of JSON, then the packets known to the order."""

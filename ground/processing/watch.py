@@ -1,4 +1,4 @@
-"""The stage that looks at what came in real time: mission time, limits, alarms."""
+"""The stage that looks at what came in real time: mission time, limits, alarms. Playback changes none of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ground.blocks import NO_TIME
+from ground.processing.alarms import Action, Alarms, parse_action
+from ground.processing.limits import Limits
 
 if TYPE_CHECKING:
-    from ground.mission import Mission
+    from ground.processing.account import Account
     from ground.processing.messages import Part
     from ground.processing.step import Step
     from ground.xtce.plan import Plan
@@ -18,21 +19,35 @@ if TYPE_CHECKING:
 class Watch:
     """What is watched of one mission."""
 
-    def __init__(self, mission: Mission, plan: Plan) -> None:
-        self.newest = NO_TIME
+    def __init__(self, plan: Plan, account: Account) -> None:
+        self._account = account
+        self._limits = Limits(plan.limits)
+        self._alarms = Alarms()
 
     def process(self, step: Step, part: Part) -> None:
-        """Look at the telemetry of ``step`` and put the alarms that follow into it."""
-        for item in step.telemetry:
-            if item.realtime and item.rows.batch.num_rows:
-                time = item.rows.batch.column("time").view("int64").to_numpy(zero_copy_only=False)
-                self.newest = max(self.newest, int(np.max(time)))
+        """Look at the telemetry of ``step`` and at what operators did, and put the alarms that follow into it."""
+        changes = [change for item in step.telemetry if item.realtime for change in self._limits.check(item)]
+        step.alarms = self._alarms.process(changes, self._actions(part)) if changes or part.operator else []
+
+    def _actions(self, part: Part) -> list[Action]:
+        actions = []
+        for position, payload in part.operator:
+            action = parse_action(position, payload)
+            if isinstance(action, Action):
+                actions.append(action)
+            else:
+                self._account.event("warning", "operator", f"{{amount}} messages ignored: {action}", np.array([position]))
+        return actions
 
     def current(self) -> list[dict[str, Any]]:
-        return []
+        """Every alarm that isn't normal, JSON-ready."""
+        return self._alarms.current()
 
-    def state(self) -> Any:
-        return self.newest
+    def state(self) -> dict[str, Any]:
+        """All that is remembered, JSON-ready."""
+        return {"limits": self._limits.state(), "alarms": self._alarms.state()}
 
-    def restore(self, state: Any) -> None:
-        self.newest = state
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        self._limits.restore(state["limits"])
+        self._alarms.restore(state["alarms"])

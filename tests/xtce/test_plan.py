@@ -71,7 +71,7 @@ def test_columns_are_engineering_values_behind_the_primary_header(tmp_path: Path
     assert built.schema.field("a_f32").metadata == {b"kind": b"float", b"unit": b"V"}
     assert built.schema.field("a_mode").metadata == {b"kind": b"enumeration", b"labels": '{"1": "LÄUFT"}'.encode()}
     assert [(info.name, info.arrow_type) for info in built.parameters] == [
-        (field.name, field.type) for field in list(built.schema)[3:]
+        (field.name, field.type) for field in list(built.schema)[4:]
     ]
 
 
