@@ -32,6 +32,9 @@ PAGE: Final = 100_000
 """Rows that are in memory together."""
 
 _BUCKETS: Final = 1000
+_COUNTED: Final = "ert"
+"""The column by which rows are counted: every row has an earth receive time, any parameter may be null throughout."""
+
 _MEDIA_TYPES: Final = {"arrow": ARROW, "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
@@ -60,12 +63,11 @@ async def read_rows(
     first = schema.empty_table().select([*dict.fromkeys(names)])
     wanted = first.schema
     yield first
-    counted = next((f"{container}/{name}" for name in schema.names if name not in IDENTITY.names), None)
     # Two halves: a window may not be longer than 64 bits of ns.
     for begin, end in ((start, min(stop, 0)), (max(start, 0), stop)):
         if begin >= end:
             continue
-        async for a, b in _pages(store, mission, counted, begin, end, page):
+        async for a, b in _pages(store, mission, f"{container}/{_COUNTED}", begin, end, page):
             table = await store.rows(mission, container, a, b)
             if table.num_rows:
                 yield _shaped(table, wanted)
@@ -82,12 +84,9 @@ def _shaped(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 async def _pages(
-    store: Store, mission: str, counted: str | None, start: int, stop: int, page: int
+    store: Store, mission: str, counted: str, start: int, stop: int, page: int
 ) -> AsyncIterator[tuple[int, int]]:
-    """Cut [start, stop) so that each piece has ``page`` samples of the parameter ``counted`` at most."""
-    if counted is None:
-        yield start, stop
-        return
+    """Cut [start, stop) so that each piece has ``page`` samples of ``counted`` at most, or is of one instant."""
     history = await store.history(mission, [counted], start, stop, _BUCKETS)
     begin, n = start, 0
     times, counts = (history.table[name].cast(pa.int64()).to_numpy().tolist() for name in ("time", "count"))
@@ -97,6 +96,8 @@ async def _pages(
             begin, n = time, 0
         if count > page and history.width > 1:
             end = min(time + history.width, after)
+            if begin < time:
+                yield begin, time  # nothing was counted there, but what comes late may have arrived meanwhile
             async for piece in _pages(store, mission, counted, time, end, page):
                 yield piece
             begin = end
