@@ -80,7 +80,7 @@ def create_app(
     app.state.access = access or Access()
     app.state.hub = hub
     app.add_middleware(Guard, access=app.state.access)
-    app.include_router(history_router(store, by_name, hub.newest))
+    app.include_router(history_router(store, catalogues, hub))
     app.include_router(rows_router(store, by_name))
 
     @app.get("/healthz")

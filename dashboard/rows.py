@@ -12,7 +12,7 @@ import pyarrow.parquet
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import StreamingResponse
 
-from dashboard.history import ARROW, parse_instant
+from dashboard.history import ARROW, parse_window
 from ground.decode import readable
 from ground.errors import StoreError
 from ground.stores.longtable import IDENTITY
@@ -125,10 +125,7 @@ def rows_router(store: Store, missions: Collection[str]) -> APIRouter:
         """All samples in [start, stop) exactly as stored, however many: time, ert, seq and the parameters."""
         if mission not in missions:
             raise HTTPException(404, f"there is no mission {mission!r}")
-        try:
-            window = parse_instant(start), parse_instant(stop)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from error
+        window = parse_window(start, stop)
         pages = read_rows(store, mission, container, *window, parameter or ())
         try:
             empty, first = await anext(pages), await anext(pages, None)
@@ -203,7 +200,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "One row a packet. CSV has times in ISO 8601, labels for enumerations, base64 for binary.",
         "content": {media_type: {} for media_type in _MEDIA_TYPES.values()},
     },
-    400: {"description": "A time that cannot be read."},
     404: {"description": "No such mission, or nothing stored of the container or parameter."},
+    422: {"description": "A time or format that cannot be read."},
     503: {"description": "The store does not answer."},
 }

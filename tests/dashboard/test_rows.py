@@ -104,7 +104,7 @@ async def test_csv_has_every_digit(dashboard: Dashboard) -> None:
         ("/api/missions/apollo/rows/Power", 404, "no mission"),
         ("/api/missions/luna26/rows/Nothing", 404, "nothing is stored"),
         (f"{URL}?parameter=nothing", 404, "nothing is stored"),
-        (f"{URL}?start=yesterday", 400, "should be"),
+        (f"{URL}?start=yesterday", 422, "start: 'yesterday' is no time: a time is written as"),
         (f"{URL}?format=xml", 422, ""),
     ],
 )
