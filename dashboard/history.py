@@ -51,17 +51,21 @@ def parse_instant(text: str) -> int:
         ns = int(text)
     else:
         found = _INSTANT.fullmatch(text)
+        if not found:
+            raise _no_time(text)
         try:
-            if not found:
-                raise ValueError(text)
             instant = datetime.fromisoformat(f"{found['day']}T{found['clock'] or '00:00'}{found['zone'] or 'Z'}")
         except ValueError:  # such as the thirteenth month
-            raise ValueError(f"{text[:40]!r} is no time: {_FORMS}") from None
+            raise _no_time(text) from None
         whole = instant - datetime(1970, 1, 1, tzinfo=UTC)
         ns = (whole.days * 86_400 + whole.seconds) * 10**9 + int((found["fraction"] or "").ljust(9, "0"))
     if not -(2**63) < ns < 2**63:
         raise ValueError(f"{text!r} is outside of the years 1677 to 2262")
     return ns
+
+
+def _no_time(text: str) -> ValueError:
+    return ValueError(f"{text[:40]!r} is no time: {_FORMS}")
 
 
 def parse_window(start: str, stop: str) -> tuple[int, int]:
