@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 
 from dashboard.access import Access, Guard, is_loopback
 from dashboard.catalogue import Catalogue, describe_mission
+from dashboard.health import health_router
 from dashboard.history import history_router
 from dashboard.hub import Hub
 from dashboard.journal import Journal
@@ -60,10 +61,11 @@ def create_app(
     catalogues = {name: Catalogue(mission) for name, mission in by_name.items()}
     happened = Journal(journal)
     hub = Hub(by_name, broker, ledger, happened, prefix=prefix, banner=banner)
+    tasks: list[asyncio.Task[NoReturn]] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [
+        tasks[:] = [
             asyncio.create_task(hub.run(), name="dashboard hub"),
             asyncio.create_task(hub.tell_ledger(), name="dashboard ledger"),
             asyncio.create_task(_keep(happened), name="dashboard journal"),
@@ -80,13 +82,9 @@ def create_app(
     app.state.access = access or Access()
     app.state.hub = hub
     app.add_middleware(Guard, access=app.state.access)
+    app.include_router(health_router(hub, store, ledger, tasks))
     app.include_router(history_router(store, catalogues, hub))
     app.include_router(rows_router(store, by_name))
-
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Whether the server answers."""
-        return {"status": "ok"}
 
     @app.get("/api/missions")
     async def list_missions() -> list[dict[str, Any]]:
