@@ -68,6 +68,7 @@ def create_app(
         tasks[:] = [
             asyncio.create_task(hub.run(), name="dashboard hub"),
             asyncio.create_task(hub.tell_ledger(), name="dashboard ledger"),
+            asyncio.create_task(hub.beat(), name="dashboard heartbeat"),
             asyncio.create_task(_keep(happened), name="dashboard journal"),
         ]
         for task in tasks:

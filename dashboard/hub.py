@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import secrets
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -138,6 +139,14 @@ class Hub:
             except Exception:  # of the pipeline's report: pages show the one before
                 self.counts["failures"] += 1
                 _log.exception("the ledger is not shown")
+            await asyncio.sleep(period)
+
+    async def beat(self, period: float = 1.0) -> NoReturn:
+        """Tell all pages the server's time every ``period`` seconds, for ever: one that hears nothing knows it."""
+        while True:
+            heartbeat = json.dumps({"type": "heartbeat", "time": str(time.time_ns())})
+            for viewer in self._viewers:
+                viewer.replace("heartbeat", heartbeat)
             await asyncio.sleep(period)
 
     def take(self, message: aiomqtt.Message) -> None:

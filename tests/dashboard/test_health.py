@@ -34,7 +34,7 @@ async def test_all_is_well(dashboard: Dashboard) -> None:
     assert (await dashboard.client.get("/healthz")).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["dashboard hub", "dashboard ledger", "dashboard journal"])
+@pytest.mark.parametrize("name", ["dashboard hub", "dashboard ledger", "dashboard heartbeat", "dashboard journal"])
 async def test_a_task_that_has_ended_is_dead_and_not_ready(dashboard: Dashboard, name: str) -> None:
     task = task_named(name)
     task.cancel()
