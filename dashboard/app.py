@@ -20,6 +20,7 @@ from dashboard.health import health_router
 from dashboard.history import history_router
 from dashboard.hub import Hub
 from dashboard.journal import Journal
+from dashboard.metrics import metrics_router
 from dashboard.rows import rows_router
 from dashboard.viewer import BadRequestError
 from ground.errors import ConfigError, StoreError
@@ -84,6 +85,7 @@ def create_app(
     app.state.hub = hub
     app.add_middleware(Guard, access=app.state.access)
     app.include_router(health_router(hub, store, ledger, tasks))
+    app.include_router(metrics_router(hub, ledger))
     app.include_router(history_router(store, catalogues, hub))
     app.include_router(rows_router(store, by_name))
 

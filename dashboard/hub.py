@@ -85,6 +85,11 @@ class Hub:
         if banner is not None:
             self._standing["banner"] = json.dumps({"type": "banner", "text": banner, "replay": True})
 
+    @property
+    def viewers(self) -> int:
+        """Pages that are open."""
+        return len(self._viewers)
+
     def join(self) -> Viewer:
         """A new page; it is told at once how things stand, and what has happened."""
         viewer = Viewer(self._missions)

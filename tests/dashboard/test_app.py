@@ -105,8 +105,8 @@ async def test_openapi_describes_every_path(dashboard: Dashboard) -> None:
     paths = (await dashboard.client.get("/openapi.json")).json()["paths"]
     mission = "/api/missions/{mission}"
     assert set(paths) == {
-        "/healthz", "/readyz", "/api/missions", "/api/ledger", f"{mission}/parameters", f"{mission}/history",
-        f"{mission}/latest", f"{mission}/rows/{{container}}",
+        "/healthz", "/readyz", "/metrics", "/api/missions", "/api/ledger", f"{mission}/parameters",
+        f"{mission}/history", f"{mission}/latest", f"{mission}/rows/{{container}}",
     }  # fmt: skip
 
 
