@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 
 from dashboard.access import Access, Guard, is_loopback
 from dashboard.catalogue import Catalogue, describe_mission
+from dashboard.connections import BACKLOG, BoundedProtocol, raise_file_limit
 from dashboard.health import health_router
 from dashboard.history import history_router
 from dashboard.hub import Hub
@@ -184,6 +185,7 @@ async def serve(app: FastAPI, host: str, port: int, started: Callable[[str], Non
     access: Access = app.state.access
     if access.password is None and not is_loopback(host):
         raise ConfigError(f"the dashboard is not bound to {host} without a password: set GROUND_DASHBOARD_PASSWORD")
+    raise_file_limit()
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family)
@@ -195,6 +197,8 @@ async def serve(app: FastAPI, host: str, port: int, started: Callable[[str], Non
     url = f"http://{name}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
