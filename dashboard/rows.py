@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.csv
@@ -133,14 +134,19 @@ def rows_router(store: Store, missions: Collection[str]) -> APIRouter:
             raise HTTPException(404, str(error)) from error
         except StoreError as error:
             raise HTTPException(503, str(error)) from error
-        name = f"{mission}-{container}.{format}"
         return StreamingResponse(
             _encoded(first, pages, empty.schema, format),
             media_type=_MEDIA_TYPES[format],
-            headers={"content-disposition": f'attachment; filename="{name}"'},
+            headers={"content-disposition": _attachment(f"{mission}-{container}.{format}")},
         )
 
     return router
+
+
+def _attachment(name: str) -> str:
+    """As RFC 6266: a header's text is ASCII, a mission's name need not be."""
+    encoded = quote(name, safe="")
+    return f'attachment; filename="{name}"' if encoded == name else f"attachment; filename*=UTF-8''{encoded}"
 
 
 class _Sink(io.RawIOBase):

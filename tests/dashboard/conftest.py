@@ -61,7 +61,7 @@ class Setup:
 
     @asynccontextmanager
     async def dashboard(self, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Dashboard]:
-        missions = [load_mission(name) for name in ("luna26", "change5")]
+        missions = options.pop("missions", None) or [load_mission(name) for name in ("luna26", "change5")]
         options = {"pages": Path("/nonexistent"), **options}
         ledger = options.pop("ledger", lambda: LEDGER)
         app = create_app(missions, self.store, ledger, parse_broker_url(self.broker), **options)
