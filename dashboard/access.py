@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import os
 import secrets
 import socket
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
+from dashboard.attempts import Attempts
 from ground.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ class Guard:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
+        self._attempts = Attempts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification, 3.0."""
@@ -128,21 +131,33 @@ class Guard:
             return JSONResponse({"detail": f"this server is not called {host!r}"}, 421)
         if scope["type"] == "websocket" and not _same_site(headers.get("origin"), host):
             return JSONResponse({"detail": "pages of another site have no business here"}, 403)
-        if not self._knows_password(headers.get("authorization", "")) and scope["path"] != "/healthz":
-            challenge = {"www-authenticate": 'Basic realm="Perilune Ground", charset="UTF-8"'}
-            return JSONResponse({"detail": "a password is needed (the user's name doesn't matter)"}, 401, challenge)
-        return None
+        if self._access.password is None or scope["path"] == "/healthz":
+            return None
+        return self._ask_password(headers.get("authorization", ""), (scope.get("client") or ("", 0))[0])
 
-    def _knows_password(self, authorization: str) -> bool:
-        """HTTP Basic (RFC 7617)."""
-        if self._access.password is None:
-            return True
-        scheme, _, credentials = authorization.partition(" ")
-        try:
-            _, _, password = base64.b64decode(credentials, validate=True).partition(b":")
-        except (binascii.Error, ValueError):
-            return False
-        return scheme.lower() == "basic" and secrets.compare_digest(password, self._access.password.encode())
+    def _ask_password(self, authorization: str, address: str) -> JSONResponse | None:
+        password = _password(authorization)
+        if password is not None:
+            if wait := math.ceil(self._attempts.wait(address)):
+                text = f"too many wrong passwords came from {address}: the next one is looked at in {wait} s"
+                return JSONResponse({"detail": text}, 429, {"retry-after": str(wait)})
+            if secrets.compare_digest(password, (self._access.password or "").encode()):
+                return None
+            self._attempts.fail(address)
+        challenge = {"www-authenticate": 'Basic realm="Perilune Ground", charset="UTF-8"'}
+        return JSONResponse({"detail": "a password is needed (the user's name doesn't matter)"}, 401, challenge)
+
+
+def _password(authorization: str) -> bytes | None:
+    """HTTP Basic (RFC 7617); None where there is no password in it."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, colon, password = base64.b64decode(credentials, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    return password if colon else None
 
 
 def _name(host: str) -> str:

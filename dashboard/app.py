@@ -16,9 +16,12 @@ from fastapi.staticfiles import StaticFiles
 
 from dashboard.access import Access, Guard, is_loopback
 from dashboard.catalogue import Catalogue, describe_mission
+from dashboard.connections import BACKLOG, BoundedProtocol, raise_file_limit
+from dashboard.health import health_router
 from dashboard.history import history_router
 from dashboard.hub import Hub
 from dashboard.journal import Journal
+from dashboard.metrics import metrics_router
 from dashboard.rows import rows_router
 from dashboard.viewer import BadRequestError
 from ground.errors import ConfigError, StoreError
@@ -60,12 +63,14 @@ def create_app(
     catalogues = {name: Catalogue(mission) for name, mission in by_name.items()}
     happened = Journal(journal)
     hub = Hub(by_name, broker, ledger, happened, prefix=prefix, banner=banner)
+    tasks: list[asyncio.Task[NoReturn]] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [
+        tasks[:] = [
             asyncio.create_task(hub.run(), name="dashboard hub"),
             asyncio.create_task(hub.tell_ledger(), name="dashboard ledger"),
+            asyncio.create_task(hub.beat(), name="dashboard heartbeat"),
             asyncio.create_task(_keep(happened), name="dashboard journal"),
         ]
         for task in tasks:
@@ -80,13 +85,10 @@ def create_app(
     app.state.access = access or Access()
     app.state.hub = hub
     app.add_middleware(Guard, access=app.state.access)
-    app.include_router(history_router(store, by_name, hub.newest))
+    app.include_router(health_router(hub, store, ledger, tasks))
+    app.include_router(metrics_router(hub, ledger))
+    app.include_router(history_router(store, catalogues, hub))
     app.include_router(rows_router(store, by_name))
-
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        """Whether the server answers."""
-        return {"status": "ok"}
 
     @app.get("/api/missions")
     async def list_missions() -> list[dict[str, Any]]:
@@ -183,6 +185,7 @@ async def serve(app: FastAPI, host: str, port: int, started: Callable[[str], Non
     access: Access = app.state.access
     if access.password is None and not is_loopback(host):
         raise ConfigError(f"the dashboard is not bound to {host} without a password: set GROUND_DASHBOARD_PASSWORD")
+    raise_file_limit()
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family)
@@ -194,6 +197,8 @@ async def serve(app: FastAPI, host: str, port: int, started: Callable[[str], Non
     url = f"http://{name}:{listener.getsockname()[1]}"
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -59,6 +59,16 @@ class Catalogue:
             for entry in (self._defined(name) or self._undefined(name, seen[name]))
         ]
 
+    def knows(self, name: str, seen: Mapping[str, pa.Schema]) -> bool:
+        """Whether the definition or what was ``seen`` has the parameter ``name``, ``container/parameter``."""
+        container, _, parameter = name.partition("/")
+        definition = self._definition(container)
+        return (
+            (definition is not None and any(info.name == parameter for info in definition.parameters))
+            or (container in seen and parameter in seen[container].names)
+            or (definition is not None and parameter in IDENTITY.names)
+        )
+
     def _definition(self, name: str) -> ContainerPlan | None:
         general, _, apid = name.rpartition("_")
         found = self._containers.get(name)

@@ -10,15 +10,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from ground.errors import StoreError
 from ground.stores.longtable import IDENTITY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
-    from dashboard.newest import Newest
+    from dashboard.catalogue import Catalogue
+    from dashboard.hub import Hub
     from ground.stores import Store
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -26,29 +28,55 @@ ARROW = "application/vnd.apache.arrow.stream"
 MAX_ROWS = 1_000_000
 """The longest answer: what a page of plots needs many times over, and what memory bears."""
 
+_ORDER = ("time", "seq")
+
 _INSTANT = re.compile(
-    r"(?P<whole>\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?)(?:\.(?P<fraction>\d{1,9}))?(?P<zone>Z|[+-]\d\d:\d\d)?",
+    r"(?P<day>\d{4}-\d\d-\d\d)(?:[T ](?P<clock>\d\d:\d\d(?::\d\d)?)(?:\.(?P<fraction>\d{1,9}))?"
+    r"(?P<zone>Z|[+-]\d\d:\d\d)?)?",
     re.ASCII,
+)
+_FORMS = (
+    "a time is written as ns since 1970 UTC (1606179723456000000), as a date (2020-11-24), or as date and time "
+    "(2020-11-24T01:02:03.456Z), in UTC unless it ends in another zone (+08:00)"
 )
 
 
 def parse_instant(text: str) -> int:
     """ns since 1970 UTC: a decimal number, or ISO 8601 with up to nine decimals of a second (UTC without a zone).
 
-    Raises ValueError for anything else, and for what is outside of 64 bits (the years 1677 to 2262).
+    A date alone is its beginning. Raises ValueError, whose text says what would do, for anything else, and for what is
+    outside of 64 bits (the years 1677 to 2262).
     """
     if re.fullmatch(r"-?\d{1,19}", text, re.ASCII):
         ns = int(text)
     else:
         found = _INSTANT.fullmatch(text)
         if not found:
-            raise ValueError(f"{text!r} should be ns since 1970 UTC or a date and time like 2020-11-24T01:02:03.456Z")
-        instant = datetime.fromisoformat(found["whole"] + (found["zone"] or "Z"))
-        whole = instant.replace(tzinfo=instant.tzinfo or UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+            raise _no_time(text)
+        try:
+            instant = datetime.fromisoformat(f"{found['day']}T{found['clock'] or '00:00'}{found['zone'] or 'Z'}")
+        except ValueError:  # such as the thirteenth month
+            raise _no_time(text) from None
+        whole = instant - datetime(1970, 1, 1, tzinfo=UTC)
         ns = (whole.days * 86_400 + whole.seconds) * 10**9 + int((found["fraction"] or "").ljust(9, "0"))
     if not -(2**63) < ns < 2**63:
         raise ValueError(f"{text!r} is outside of the years 1677 to 2262")
     return ns
+
+
+def _no_time(text: str) -> ValueError:
+    return ValueError(f"{text[:40]!r} is no time: {_FORMS}")
+
+
+def parse_window(start: str, stop: str) -> tuple[int, int]:
+    """Both ends of a request's window as :func:`parse_instant` reads them. Raises HTTPException 422, naming the end."""
+    ends = []
+    for name, text in (("start", start), ("stop", stop)):
+        try:
+            ends.append(parse_instant(text))
+        except ValueError as error:
+            raise HTTPException(422, f"{name}: {error}") from error
+    return ends[0], ends[1]
 
 
 def wants_json(request: Request) -> bool:
@@ -96,13 +124,19 @@ def _number(value: float | None) -> float | str | None:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def history_router(store: Store, missions: Collection[str], newest: Newest) -> APIRouter:
-    """``/api/missions/{mission}/history`` and ``.../latest``."""
+def history_router(store: Store, catalogues: Mapping[str, Catalogue], hub: Hub) -> APIRouter:
+    """``/api/missions/{mission}/history`` and ``.../latest``. ``catalogues``: of every mission."""
     router = APIRouter(prefix="/api/missions/{mission}", tags=["telemetry"])
 
     def known(mission: str) -> None:
-        if mission not in missions:
+        if mission not in catalogues:
             raise HTTPException(404, f"there is no mission {mission!r}")
+
+    async def refuse_unknown(mission: str, names: list[str]) -> None:
+        if names:
+            seen = {**hub.containers(mission), **await store.containers(mission)}
+            if unknown := [name for name in names if not catalogues[mission].knows(name, seen)]:
+                raise HTTPException(404, f"{mission} has no parameters {', '.join(unknown)}")
 
     @router.get("/history", response_class=Response, responses=_RESPONSES)
     async def history(
@@ -117,9 +151,16 @@ def history_router(store: Store, missions: Collection[str], newest: Newest) -> A
         known(mission)
         if len(parameter) * buckets > MAX_ROWS:
             raise HTTPException(400, f"parameters times buckets should be at most {MAX_ROWS}")
+        if columns := [name for name in parameter if name.partition("/")[2] in _ORDER]:
+            raise HTTPException(
+                422,
+                f"{', '.join(columns)}: time and seq are what samples are ordered by, not parameters; rows/ has them",
+            )
+        window = parse_window(start, stop)
         try:
-            window = parse_instant(start), parse_instant(stop)
             found = await store.history(mission, parameter, *window, buckets)
+            came = set(pc.unique(found.table["parameter"]).to_pylist())
+            await refuse_unknown(mission, [name for name in dict.fromkeys(parameter) if name not in came])
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         except StoreError as error:
@@ -145,7 +186,7 @@ def history_router(store: Store, missions: Collection[str], newest: Newest) -> A
                     for column in schema.names
                     if column not in IDENTITY.names
                 ]
-            found = await newest.last(store, mission, parameter)
+            found = await hub.newest.last(store, mission, parameter)
         except StoreError as error:
             raise HTTPException(503, str(error)) from error
         return await as_response(request, found)
@@ -159,6 +200,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {ARROW: {}, "application/json": {}},
     },
     400: {"description": "A window that cannot be divided."},
-    404: {"description": "No such mission."},
+    404: {"description": "No such mission or parameter."},
     503: {"description": "The store does not answer."},
 }

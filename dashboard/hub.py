@@ -10,13 +10,15 @@ import asyncio
 import json
 import logging
 import secrets
+import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import aiomqtt
 import pyarrow as pa
 
 from dashboard.newest import Newest
+from dashboard.untrusted import check_schema, read_clock, read_json, read_station
 from dashboard.viewer import LiveBatch, Viewer
 from ground.link.connection import acknowledge_now
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from dashboard.viewer import Kind
     from ground.link.address import Address
 
+Key = TypeVar("Key")
+
 _log = logging.getLogger(__name__)
 
 _TOPICS = ("schema", "live", "station", "clock", "event", "alarm")
@@ -36,7 +40,11 @@ _BACK_OFF = (0.5, 10.0)
 # Messages that the event loop has not come to yet. Beyond that they are lost, as if the viewers were slow.
 _INCOMING = 10_000
 
-_LONGEST_ENTRY = 16_384  # octets: hundreds are kept
+MOST_REPORTS: Final = 1000
+"""Clocks and stations that are remembered, of all missions together."""
+
+MOST_CONTAINERS: Final = 5000
+"""Containers, and their summaries, of which schemas are remembered."""
 
 # What is said of no mission: events of the ground segment itself.
 _GROUND = "ground"
@@ -77,6 +85,11 @@ class Hub:
         if banner is not None:
             self._standing["banner"] = json.dumps({"type": "banner", "text": banner, "replay": True})
 
+    @property
+    def viewers(self) -> int:
+        """Pages that are open."""
+        return len(self._viewers)
+
     def join(self) -> Viewer:
         """A new page; it is told at once how things stand, and what has happened."""
         viewer = Viewer(self._missions)
@@ -114,6 +127,9 @@ class Hub:
                         self.take(message)
             except (aiomqtt.MqttError, OSError) as error:
                 _log.warning("no connection to the broker %s (%s)", self._broker, error)
+            except Exception:  # a defect: pages stay open, and what comes after a new connection may do
+                self.counts["failures"] += 1
+                _log.exception("the connection to the broker %s is made anew", self._broker)
             self.connected = False
             text = f"There is no connection to the broker {self._broker}: what you see is not live."
             self._stand("error", json.dumps({"type": "error", "text": text}))
@@ -123,7 +139,19 @@ class Hub:
     async def tell_ledger(self, period: float = 1.0) -> NoReturn:
         """Send the ledger to all pages every ``period`` seconds if it has changed, for ever."""
         while True:
-            self._stand("ledger", json.dumps({"type": "ledger", "data": self._ledger()}))
+            try:
+                self._stand("ledger", json.dumps({"type": "ledger", "data": self._ledger()}))
+            except Exception:  # of the pipeline's report: pages show the one before
+                self.counts["failures"] += 1
+                _log.exception("the ledger is not shown")
+            await asyncio.sleep(period)
+
+    async def beat(self, period: float = 1.0) -> NoReturn:
+        """Tell all pages the server's time every ``period`` seconds, for ever: one that hears nothing knows it."""
+        while True:
+            heartbeat = json.dumps({"type": "heartbeat", "time": str(time.time_ns())})
+            for viewer in self._viewers:
+                viewer.replace("heartbeat", heartbeat)
             await asyncio.sleep(period)
 
     def take(self, message: aiomqtt.Message) -> None:
@@ -131,10 +159,13 @@ class Hub:
         levels = str(message.topic).removeprefix(self._prefix).split("/")
         try:
             self._sort(levels, message)
-        except (ValueError, KeyError, RecursionError) as error:
+        except (ValueError, KeyError) as error:
             self.counts["damaged"] += 1
             reason = f"the user property {error} is missing" if isinstance(error, KeyError) else error
             _log.warning("%s: %s", message.topic, reason)
+        except Exception:  # a defect of ours that somebody's message has found
+            self.counts["failures"] += 1
+            _log.exception("%s: left", message.topic)
         else:
             self.counts[levels[0]] += 1
 
@@ -150,13 +181,13 @@ class Hub:
             case ["schema", mission, container, "summary"]:
                 self._schema(mission, container, "summary", payload, _properties(message))
             case ["station", mission, station]:
-                self._stand(f"station/{mission}/{station}", _report("station", mission, payload, station))
+                about = {"type": "station", "mission": mission, "station": station, "data": read_station(payload)}
+                self._stand(_bounded(f"station/{mission}/{station}", self._standing, MOST_REPORTS), json.dumps(about))
             case ["clock", mission]:
-                self._stand(f"clock/{mission}", _report("clock", mission, payload))
+                about = {"type": "clock", "mission": mission, "data": read_clock(payload)}
+                self._stand(f"clock/{mission}", json.dumps(about))
             case ["event" | "alarm" as kind, mission]:
-                if len(payload) > _LONGEST_ENTRY:
-                    raise ValueError(f"{len(payload)} octets are too many for an {kind}")
-                text = json.dumps(self._journal.enter(kind, mission, _values(payload)))
+                text = json.dumps(self._journal.enter(kind, mission, read_json(payload)))
                 for viewer in self._viewers:
                     viewer.report(text)
             case _:
@@ -203,13 +234,11 @@ class Hub:
             viewer.offer(batch)
 
     def _schema(self, mission: str, container: str, kind: Kind, payload: bytes, properties: Mapping[str, str]) -> None:
-        try:
-            pa.ipc.read_schema(pa.py_buffer(payload))
-        except (pa.ArrowException, OSError) as error:
-            raise ValueError(f"not an Arrow schema: {error}") from error
-        known = self._schemas.setdefault((mission, container, kind), {})
-        known.pop(properties["schema_id"], None)
-        known[properties["schema_id"]] = payload
+        number = properties["schema_id"]
+        check_schema(payload)
+        known = self._schemas.setdefault(_bounded((mission, container, kind), self._schemas, MOST_CONTAINERS), {})
+        known.pop(number, None)
+        known[number] = payload
         while len(known) > _SCHEMAS:
             del known[next(iter(known))]
 
@@ -227,16 +256,8 @@ def _kind(text: str) -> Kind:
     raise ValueError(f"kind = {text!r}")
 
 
-def _report(kind: str, mission: str, payload: bytes, station: str | None = None) -> str:
-    """The text message for a JSON report."""
-    named = {"station": station} if station is not None else {}
-    return json.dumps({"type": kind, "mission": mission, **named, "data": _values(payload)})
-
-
-def _values(payload: bytes) -> Any:
-    """JSON without NaN and infinity, which browsers don't read."""
-    return json.loads(payload, parse_constant=_refuse)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def _bounded(key: Key, known: Collection[Key], most: int) -> Key:
+    """``key``, unless it would be one too many: names are as many as a sender can think of."""
+    if key not in known and len(known) >= most:
+        raise ValueError(f"there are {most} others already")
+    return key

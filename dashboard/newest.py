@@ -52,9 +52,10 @@ class Newest:
                 with pa.ipc.open_stream(batch.schema + batch.payload) as reader:
                     rows = reader.read_all()
                 rows.validate(full=True)
-            except (pa.ArrowException, OSError):
-                continue  # damaged on its way here: the store has what was meant
-            yield from (row for name in names if (row := _last(rows, name)))
+                found = [row for name in names if (row := _last(rows, name))]
+            except (pa.ArrowException, OSError, LookupError, ValueError, TypeError):
+                continue  # damaged on its way here, or without the columns of a row: the store has what was meant
+            yield from found
 
 
 def _last(rows: pa.Table, name: Name) -> pa.Table | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.csv
@@ -12,7 +13,7 @@ import pyarrow.parquet
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import StreamingResponse
 
-from dashboard.history import ARROW, parse_instant
+from dashboard.history import ARROW, parse_window
 from ground.decode import readable
 from ground.errors import StoreError
 from ground.stores.longtable import IDENTITY
@@ -32,6 +33,9 @@ PAGE: Final = 100_000
 """Rows that are in memory together."""
 
 _BUCKETS: Final = 1000
+_COUNTED: Final = "ert"
+"""The column by which rows are counted: every row has an earth receive time, any parameter may be null throughout."""
+
 _MEDIA_TYPES: Final = {"arrow": ARROW, "csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 
 
@@ -60,12 +64,11 @@ async def read_rows(
     first = schema.empty_table().select([*dict.fromkeys(names)])
     wanted = first.schema
     yield first
-    counted = next((f"{container}/{name}" for name in schema.names if name not in IDENTITY.names), None)
     # Two halves: a window may not be longer than 64 bits of ns.
     for begin, end in ((start, min(stop, 0)), (max(start, 0), stop)):
         if begin >= end:
             continue
-        async for a, b in _pages(store, mission, counted, begin, end, page):
+        async for a, b in _pages(store, mission, f"{container}/{_COUNTED}", begin, end, page):
             table = await store.rows(mission, container, a, b)
             if table.num_rows:
                 yield _shaped(table, wanted)
@@ -82,12 +85,9 @@ def _shaped(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 async def _pages(
-    store: Store, mission: str, counted: str | None, start: int, stop: int, page: int
+    store: Store, mission: str, counted: str, start: int, stop: int, page: int
 ) -> AsyncIterator[tuple[int, int]]:
-    """Cut [start, stop) so that each piece has ``page`` samples of the parameter ``counted`` at most."""
-    if counted is None:
-        yield start, stop
-        return
+    """Cut [start, stop) so that each piece has ``page`` samples of ``counted`` at most, or is of one instant."""
     history = await store.history(mission, [counted], start, stop, _BUCKETS)
     begin, n = start, 0
     times, counts = (history.table[name].cast(pa.int64()).to_numpy().tolist() for name in ("time", "count"))
@@ -97,6 +97,8 @@ async def _pages(
             begin, n = time, 0
         if count > page and history.width > 1:
             end = min(time + history.width, after)
+            if begin < time:
+                yield begin, time  # nothing was counted there, but what comes late may have arrived meanwhile
             async for piece in _pages(store, mission, counted, time, end, page):
                 yield piece
             begin = end
@@ -124,10 +126,7 @@ def rows_router(store: Store, missions: Collection[str]) -> APIRouter:
         """All samples in [start, stop) exactly as stored, however many: time, ert, seq and the parameters."""
         if mission not in missions:
             raise HTTPException(404, f"there is no mission {mission!r}")
-        try:
-            window = parse_instant(start), parse_instant(stop)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from error
+        window = parse_window(start, stop)
         pages = read_rows(store, mission, container, *window, parameter or ())
         try:
             empty, first = await anext(pages), await anext(pages, None)
@@ -135,14 +134,19 @@ def rows_router(store: Store, missions: Collection[str]) -> APIRouter:
             raise HTTPException(404, str(error)) from error
         except StoreError as error:
             raise HTTPException(503, str(error)) from error
-        name = f"{mission}-{container}.{format}"
         return StreamingResponse(
             _encoded(first, pages, empty.schema, format),
             media_type=_MEDIA_TYPES[format],
-            headers={"content-disposition": f'attachment; filename="{name}"'},
+            headers={"content-disposition": _attachment(f"{mission}-{container}.{format}")},
         )
 
     return router
+
+
+def _attachment(name: str) -> str:
+    """As RFC 6266: a header's text is ASCII, a mission's name need not be."""
+    encoded = quote(name, safe="")
+    return f'attachment; filename="{name}"' if encoded == name else f"attachment; filename*=UTF-8''{encoded}"
 
 
 class _Sink(io.RawIOBase):
@@ -202,7 +206,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "One row a packet. CSV has times in ISO 8601, labels for enumerations, base64 for binary.",
         "content": {media_type: {} for media_type in _MEDIA_TYPES.values()},
     },
-    400: {"description": "A time that cannot be read."},
     404: {"description": "No such mission, or nothing stored of the container or parameter."},
+    422: {"description": "A time or format that cannot be read."},
     503: {"description": "The store does not answer."},
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dashboard.access import Access
 from dashboard.app import create_app, serve
+from dashboard.heard import HeardLedger
 from ground.commands.children import end_with_parent
 from ground.commands.stack import open_store, start_with_usable
 from ground.commands.terminal import log_to_terminal, out, run_until_stopped
@@ -41,12 +41,12 @@ async def _serve(options: argparse.Namespace) -> None:
     access = Access.configured(options.host, options.name)
     address = parse_broker_url(options.broker)
     store = await open_store(options.store, Path("data"))
-    ledger: dict[str, Any] = {"missions": {}, "balanced": True}
+    ledger = HeardLedger()
     try:
         app = create_app(
             [mission for mission, _ in start_with_usable()],
             store,
-            lambda: ledger,
+            ledger,
             address,
             access=access,
             journal=options.journal,
@@ -59,11 +59,10 @@ async def _serve(options: argparse.Namespace) -> None:
         await store.close()
 
 
-async def _keep_ledger(client: Client, ledger: dict[str, Any]) -> None:
+async def _keep_ledger(client: Client, ledger: HeardLedger) -> None:
     """What ingest says of itself, as it says it."""
     while True:
         delivery = await client.receive()
-        newest = json.loads(delivery.packets[-1].payload)
-        ledger.clear()
-        ledger.update(newest)
+        for packet in delivery.packets:
+            ledger.take(bytes(packet.payload))
         client.ack(delivery)

@@ -61,9 +61,10 @@ class Setup:
 
     @asynccontextmanager
     async def dashboard(self, host: str = "127.0.0.1", **options: Any) -> AsyncIterator[Dashboard]:
-        missions = [load_mission(name) for name in ("luna26", "change5")]
+        missions = options.pop("missions", None) or [load_mission(name) for name in ("luna26", "change5")]
         options = {"pages": Path("/nonexistent"), **options}
-        app = create_app(missions, self.store, lambda: LEDGER, parse_broker_url(self.broker), **options)
+        ledger = options.pop("ledger", lambda: LEDGER)
+        app = create_app(missions, self.store, ledger, parse_broker_url(self.broker), **options)
         started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         serving = asyncio.create_task(serve(app, host, 0, started.set_result))
         serving.add_done_callback(lambda _: started.cancel())

@@ -67,6 +67,40 @@ async def test_times_may_be_dates(stored: Dashboard) -> None:
     assert answers[0].content == answers[1].content
 
 
+@pytest.mark.parametrize("text", ["2020-11-24", "2020-11-24T00:00", "2020-11-24 00:00:00", "2020-11-24T08:00+08:00"])
+def test_a_date_is_its_beginning_and_a_time_without_zone_is_utc(text: str) -> None:
+    assert parse_instant(text) == T0
+
+
+@pytest.mark.parametrize("text", ["2020-13-01", "2020-02-30", "24 Nov", "2020-11-24T25:00", "2020-11-24.5", "1e9", ""])
+async def test_what_is_no_time_is_answered_with_what_would_be(stored: Dashboard, text: str) -> None:
+    for query, end in (({"start": text}, "start"), ({"stop": text}, "stop")):
+        answer = await stored.client.get("/api/missions/luna26/history", params=window(100) | query)
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(f"{end}: {text!r} is no time: a time is written as ns since 1970")
+
+
+async def test_unknown_parameters_are_named(stored: Dashboard) -> None:
+    """Those that are defined and of which nothing is stored yet are known."""
+    url = "/api/missions/luna26/history"
+    defined = (await stored.client.get("/api/missions/luna26/parameters")).json()[-1]["name"]
+    asked = window(100) | {"parameter": [NAMES[0], "Power/nothing", defined, "Nothing/at_all", "voltage"]}
+    answer = await stored.client.get(url, params=asked)
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "luna26 has no parameters Power/nothing, Nothing/at_all, voltage"
+    assert (await stored.client.get(url, params=window(100) | {"parameter": [NAMES[0], defined]})).status_code == 200
+    assert (await stored.client.get(url, params=window(100, "0", "1"))).status_code == 200
+
+
+@pytest.mark.parametrize("column", ["time", "seq"])
+async def test_what_orders_the_samples_is_no_parameter(stored: Dashboard, column: str) -> None:
+    for buckets in (100, 10_000):
+        asked = window(buckets) | {"parameter": [f"Power/{column}", NAMES[0]]}
+        answer = await stored.client.get("/api/missions/luna26/history", params=asked)
+        assert answer.status_code == 422
+        assert f"Power/{column}: time and seq" in answer.json()["detail"]
+
+
 async def test_latest(stored: Dashboard) -> None:
     await stored.store.append([Rows("luna26", "Beacon", batch([T0], [0], on=pa.array([True])))], Checkpoint(1, b""))
     everything = pa.ipc.open_stream((await stored.client.get("/api/missions/luna26/latest")).content).read_all()

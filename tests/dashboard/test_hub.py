@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dashboard.hub import Hub
+from dashboard.journal import Journal
 from dashboard.viewer import BATCHES, HEADER
+from ground.link.address import parse_broker_url
 from tests.dashboard.conftest import LEDGER, Dashboard, Publisher, Setup, publisher
 from tests.stores.telemetry import MS, T0, random_batch, same
 
@@ -298,3 +302,24 @@ async def test_pages_that_come_and_go_leave_nothing_behind(dashboard: Dashboard)
     async with asyncio.timeout(10):
         while dashboard.hub._viewers:
             await asyncio.sleep(0.01)
+
+
+async def test_every_page_hears_the_servers_time_again_and_again(dashboard: Dashboard) -> None:
+    async with dashboard.live() as first, dashboard.live() as second:
+        begun = time.time_ns()
+        for page in (Page(first), Page(second)):
+            beats = [await page.text("heartbeat") for _ in range(3)]
+            assert all(beat.keys() == {"type", "time"} for beat in beats)
+            times = [int(beat["time"]) for beat in beats]
+            assert begun < times[1] < times[2] <= time.time_ns()
+
+
+async def test_a_page_that_does_not_read_owes_one_heartbeat() -> None:
+    hub = Hub({"luna26"}, parse_broker_url("mqtt://127.0.0.1:1"), dict, Journal())
+    viewer = hub.join()
+    before = viewer.waiting
+    beating = asyncio.create_task(hub.beat(period=0))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    beating.cancel()
+    assert viewer.waiting == before + 1
