@@ -4,7 +4,7 @@ import { AlarmBadge } from "./alarms";
 import { LINK_SIGNS, delivers, linkState, noContact } from "./link";
 import type { Mission, StationInfo, StationReport } from "./model";
 import { select } from "./session";
-import { activity, banner, ledger, playback, selected, stations, tick, timeOf, visible } from "./state";
+import { activity, ageEdge, banner, ledger, playback, selected, stations, tick, timeOf, visible } from "./state";
 import { countdownText, dateText, durationText, secondsBetween, timeText } from "./time";
 
 function Clock({ mission }: { mission: Mission }) {
@@ -36,7 +36,7 @@ function Clock({ mission }: { mission: Mission }) {
 function Age({ mission }: { mission: Mission }) {
   const text = useComputed(() => {
     const time = timeOf(mission.name);
-    const edge = time.edge(tick.value);
+    const edge = ageEdge(mission.name, tick.value);
     if (edge === null || time.newest === null || !time.hasClock) return "–";
     const age = Math.max(0, secondsBetween(edge, time.newest));
     return age < 10 ? `${age.toFixed(1)} s` : durationText(Math.floor(age));

@@ -2,7 +2,7 @@
 import { effect } from "@preact/signals";
 import { fetchLatest, fetchLedger, fetchMissions, fetchParameters } from "./api";
 import type { Batch, LatestRow } from "./arrow";
-import { Feed, feedUrl, type Report } from "./feed";
+import { Feed, feedUrl, type Listener, type Report } from "./feed";
 import { readHash, writeHash } from "./hash";
 import type { Entry, Ledger, StationReport } from "./model";
 import * as state from "./state";
@@ -195,7 +195,7 @@ export async function start(): Promise<void> {
   setInterval(() => (state.tick.value = performance.now()), 200);
 
   let opened = false;
-  const feed = new Feed(feedUrl(location), {
+  const listener: Listener = {
     connection: (connection) => {
       if (connection === "connected" && opened) {
         for (const refresh of reconnected) refresh();
@@ -206,8 +206,10 @@ export async function start(): Promise<void> {
     },
     report: onReport,
     batch: onBatch,
+    silent: (since) => (state.silentSince.value = since),
     damaged: (reason) => (state.problem.value = `A live message could not be read: ${reason}`),
-  });
+  };
+  const feed = new Feed(feedUrl(location), listener, state.heartbeat);
   feed.open();
 
   for (;;) {

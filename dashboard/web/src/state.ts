@@ -4,14 +4,19 @@ import { MissionTime } from "./clock";
 import type { Range } from "./conductor";
 import type { Connection } from "./feed";
 import type { PlotView, View } from "./hash";
+import { Heartbeat } from "./heartbeat";
 import { LatestValues } from "./latest";
 import type { Entry, Ledger, Mission, Parameter, StationReport } from "./model";
+import { fromSeconds, type Ns } from "./time";
 
 export interface Plot extends PlotView {
   id: number;
 }
 
 export const connection = signal<Connection>("connecting");
+export const heartbeat = new Heartbeat();
+/** The server's time since which nothing was heard of it, while that is too long; else null. */
+export const silentSince = signal<Ns | null>(null);
 export const banner = signal<{ text: string; replay: boolean } | null>(null);
 /** What the server says is wrong, until it says otherwise. */
 export const trouble = signal<string | null>(null);
@@ -67,6 +72,17 @@ export function timeOf(mission: string): MissionTime {
   const fresh = new MissionTime();
   times.set(mission, fresh);
   return fresh;
+}
+
+/**
+ * The onboard time that ages count from, as {@link MissionTime.edge}; while the server is silent it goes on by the
+ * server's clock, since what is shown grows old whether or not the mission's clock is heard.
+ */
+export function ageEdge(mission: string, nowMs: number): Ns | null {
+  const time = timeOf(mission);
+  if (silentSince.value === null || heartbeat.heardMs === null) return time.edge(nowMs);
+  const edge = time.edge(heartbeat.heardMs);
+  return edge === null ? null : edge + fromSeconds(heartbeat.silence(nowMs) * time.rate);
 }
 
 export function hear(mission: string): void {

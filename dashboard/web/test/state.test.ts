@@ -1,0 +1,35 @@
+import { beforeEach, describe, expect, test } from "vitest";
+import * as state from "../src/state";
+
+const S = 1_000_000_000n;
+
+describe("ages", () => {
+  beforeEach(() => {
+    state.silentSince.value = null;
+    state.times.clear();
+  });
+
+  const second = (n: number): void => {
+    state.heartbeat.beat(BigInt(1000 + n) * S, n * 1000);
+    state.heartbeat.hear(n * 1000);
+  };
+
+  test("follow the mission's clock while the server is heard, which may stop", () => {
+    second(0);
+    for (const n of [0, 1, 2]) state.timeOf("m").hear({ time: BigInt(n) * S, rate: 1 }, n * 1000);
+    second(60);
+    expect(state.ageEdge("m", 60_000)).toBe(state.timeOf("m").edge(60_000));
+  });
+
+  test("grow by the server's clock while it is silent, at the mission's rate", () => {
+    for (const n of [0, 1, 2]) {
+      second(n);
+      state.timeOf("m").hear({ time: BigInt(10 * n) * S, rate: 10 }, n * 1000);
+      state.timeOf("clockless").received(BigInt(50 + n) * S, n * 1000);
+    }
+    state.silentSince.value = 1002n * S;
+    expect(state.ageEdge("m", 62_000)).toBe(620n * S);
+    expect(state.ageEdge("clockless", 62_000)).toBe(112n * S);
+    expect(state.ageEdge("unknown", 62_000)).toBeNull();
+  });
+});
