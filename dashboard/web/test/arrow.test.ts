@@ -52,6 +52,44 @@ describe("a live batch", () => {
   });
 });
 
+describe("parameters called like columns that aren't", () => {
+  const identity = { time: times(T), ert: times(T), seq: arrow.columnFromArray([7], arrow.uint16()) };
+  const number = (value: number): arrow.Column<unknown> => arrow.columnFromArray([value], arrow.float64());
+  const int64 = (value: bigint): arrow.Column<unknown> => arrow.columnFromArray([value], arrow.int64());
+  const bands = { "count|min": number(4), "count|max": number(6), "min|min": number(1), "min|max": number(3) };
+  const read = (columns: Record<string, arrow.Column<unknown>>, summary: boolean) =>
+    readBatch(...messages(table({ ...identity, ...columns })), { ...about, summary });
+  const values = { count: number(5), min: number(2), max: number(8), last: number(9) };
+
+  test.each([{}, { digest: int64(-77n) }])("keep their values in a summary with %o", (digest) => {
+    const batch = read({ ...digest, "|count": int64(40n), ...values, ...bands }, true);
+    expect(batch.names).toEqual(["count", "min", "max", "last", ...Object.keys(bands)]);
+    expect(["count", "min", "max", "last"].map((name) => batch.value(name, 0))).toEqual([5, 2, 8, 9]);
+    expect(batch.numbers("count|max")).toEqual(Float64Array.of(6));
+    expect([batch.numbers("|count"), batch.numbers("digest")]).toEqual([null, null]);
+  });
+
+  test.each([{}, { digest: int64(-77n) }])("are told from an older summary's count by their place, with %o", (digest) => {
+    const { count, ...others } = values;
+    expect(read({ ...digest, count: int64(40n), ...others }, true).names).toEqual(["min", "max", "last"]);
+    expect(read({ ...digest, ...others, count }, true).value("count", 0)).toBe(5);
+    expect(read({ ...digest, ...values }, false).value("count", 0)).toBe(5);
+  });
+
+  test("an older summary's count has a namesake, which is the parameter", () => {
+    const built = table({ ...identity, count: int64(40n), Xount: number(5) });
+    built[String.fromCharCode(...built).indexOf("Xount")] = "c".charCodeAt(0);
+    const batch = readBatch(...messages(built), { ...about, summary: true });
+    expect([batch.names, batch.value("count", 0)]).toEqual([["count"], 5]);
+  });
+
+  test("a digest elsewhere or of another type is a parameter", () => {
+    expect(read({ v: number(1), digest: int64(2n) }, false).names).toEqual(["v", "digest"]);
+    expect(read({ digest: number(2) }, false).names).toEqual(["digest"]);
+    expect(read({ time2: number(2), digest: number(2) }, true).names).toEqual(["time2", "digest"]);
+  });
+});
+
 test("history is cut into parameters", () => {
   const f64 = (...values: (number | null)[]): arrow.Column<unknown> => arrow.columnFromArray(values, arrow.float64());
   const ipc = table(
