@@ -10,7 +10,7 @@ export type Connection = "connecting" | "connected" | "lost";
 
 /** A JSON message of the server. */
 export interface Report {
-  type: "clock" | "station" | "alarm" | "event" | "log" | "ledger" | "banner" | "error";
+  type: "clock" | "station" | "alarm" | "alarms" | "event" | "log" | "ledger" | "banner" | "error" | "state";
   mission?: string;
   station?: string;
   data?: unknown;

@@ -80,7 +80,7 @@ function onEntry(entry: Entry): void {
     state.latest.alarm(entry.mission, entry.data, state.timeOf(entry.mission).lightTime);
 }
 
-function onReport(report: Report): void {
+export function onReport(report: Report): void {
   const { type, mission, station, data, text, replay } = report;
   if (type === "ledger") return onLedger(data as Ledger);
   if (type === "log") return state.recall(data as Entry[]);
@@ -88,6 +88,7 @@ function onReport(report: Report): void {
   if (type === "banner") return void (state.banner.value = text ? { text, replay: replay ?? false } : null);
   if (type === "error") return void (state.trouble.value = text ?? null);
   if (!mission) return;
+  if (type === "alarms") return state.listAlarms(mission, data);
   const now = performance.now();
   state.hear(mission);
   if (type === "clock") {

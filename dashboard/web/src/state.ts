@@ -1,5 +1,6 @@
 /** Everything that the page shows, as signals, and the few ways to change it. */
 import { computed, signal } from "@preact/signals";
+import { readAlarms, type Alarm } from "./alarm-list";
 import { MissionTime } from "./clock";
 import type { Range } from "./conductor";
 import type { Connection } from "./feed";
@@ -32,6 +33,8 @@ export const stations = signal<ReadonlyMap<string, StationReport>>(new Map());
 export const ledger = signal<Ledger | null>(null);
 /** Events and alarms, newest first by their arrival at the server. */
 export const entries = signal<readonly Entry[]>([]);
+/** By mission: the server's list, without what is normal, worst first. None of missions that it doesn't keep one of. */
+export const alarms = signal<ReadonlyMap<string, readonly Alarm[]>>(new Map());
 
 export const selected = signal<string | null>(null);
 export const container = signal<string | null>(null);
@@ -87,6 +90,13 @@ export function ageEdge(mission: string, nowMs: number): Ns | null {
 
 export function hear(mission: string): void {
   if (!heard.value.has(mission)) heard.value = new Set([...heard.value, mission]);
+}
+
+/** Takes the whole list of a mission's alarms. */
+export function listAlarms(mission: string, data: unknown): void {
+  const list = readAlarms(data);
+  alarms.value = new Map(alarms.value).set(mission, list);
+  if (list.length) hear(mission);
 }
 
 /** Live edges of all missions whose time is known, as the time conductor wants them. */
