@@ -4,7 +4,7 @@ import { AlarmBadge } from "./alarms";
 import { LINK_SIGNS, delivers, linkState, noContact } from "./link";
 import type { Mission, StationInfo, StationReport } from "./model";
 import { select } from "./session";
-import { activity, ageEdge, banner, ledger, playback, selected, stations, tick, timeOf, visible } from "./state";
+import { activity, ageEdge, banner, ledger, playback, selected, standstills, stations, tick, timeOf, visible } from "./state";
 import { countdownText, dateText, durationText, secondsBetween, timeText } from "./time";
 
 function Clock({ mission }: { mission: Mission }) {
@@ -168,10 +168,11 @@ function Card({ mission }: { mission: Mission }) {
     reporting[0]
   )?.report;
   const silent = relieved ? null : silenceOf(mission);
+  const still = standstills.value.get(mission.name);
   const active = selected.value === mission.name;
   return (
     <section
-      class={`card ${active ? "active" : ""} ${best ? "" : "brief"}`}
+      class={`card ${active ? "active" : ""} ${best ? "" : "brief"} ${still === undefined ? "" : "still"}`}
       data-testid={`mission-card-${mission.name}`}
     >
       <div class="card-head">
@@ -182,6 +183,11 @@ function Card({ mission }: { mission: Mission }) {
         <AlarmBadge mission={mission} />
         <Clock mission={mission} />
       </div>
+      {still !== undefined && (
+        <p class="standstill" role="alert" data-testid={`standstill-${mission.name}`}>
+          <b>■ Stands still:</b> {still}
+        </p>
+      )}
       <dl class="metrics">
         {best && (
           <>

@@ -89,6 +89,7 @@ export function onReport(report: Report): void {
   if (type === "error") return void (state.trouble.value = text ?? null);
   if (!mission) return;
   if (type === "alarms") return state.listAlarms(mission, data);
+  if (type === "state") return state.run(mission, data as Parameters<typeof state.run>[1]);
   const now = performance.now();
   state.hear(mission);
   if (type === "clock") {

@@ -35,6 +35,8 @@ export const ledger = signal<Ledger | null>(null);
 export const entries = signal<readonly Entry[]>([]);
 /** By mission: the server's list, without what is normal, worst first. None of missions that it doesn't keep one of. */
 export const alarms = signal<ReadonlyMap<string, readonly Alarm[]>>(new Map());
+/** By mission that stands still: why, as the server says it. */
+export const standstills = signal<ReadonlyMap<string, string>>(new Map());
 
 export const selected = signal<string | null>(null);
 export const container = signal<string | null>(null);
@@ -97,6 +99,17 @@ export function listAlarms(mission: string, data: unknown): void {
   const list = readAlarms(data);
   alarms.value = new Map(alarms.value).set(mission, list);
   if (list.length) hear(mission);
+}
+
+/** Takes whether a mission's telemetry is processed; one that stands still is shown, heard of or not. */
+export function run(mission: string, { running, reason }: { running: boolean; reason: string | null }): void {
+  const still = new Map(standstills.value);
+  if (running) still.delete(mission);
+  else {
+    still.set(mission, reason || "no reason was given; look at the server's log");
+    hear(mission);
+  }
+  standstills.value = still;
 }
 
 /** Live edges of all missions whose time is known, as the time conductor wants them. */

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { onReport } from "../src/session";
 import * as state from "../src/state";
 
 const S = 1_000_000_000n;
@@ -31,5 +32,23 @@ describe("ages", () => {
     expect(state.ageEdge("m", 62_000)).toBe(620n * S);
     expect(state.ageEdge("clockless", 62_000)).toBe(112n * S);
     expect(state.ageEdge("unknown", 62_000)).toBeNull();
+  });
+});
+
+describe("a mission that stands still", () => {
+  const say = (mission: string, running: boolean, reason: string | null): void =>
+    onReport({ type: "state", mission, data: { running, reason } });
+
+  test("is shown with its reason until it runs, and one that runs isn't heard of by that", () => {
+    const info = { title: "", description: "", simulated: false, absolute_time: true, channels: [], stations: [] };
+    state.missions.value = ["a", "b", "c"].map((name) => ({ name, ...info }));
+    say("a", false, "the definition has two containers for APID 11");
+    say("b", true, null);
+    say("c", false, null);
+    expect(state.standstills.value.get("a")).toBe("the definition has two containers for APID 11");
+    expect(state.standstills.value.get("c")).toContain("no reason");
+    expect(state.visible.value.map(({ name }) => name)).toEqual(["a", "c"]);
+    say("a", true, null);
+    expect([...state.standstills.value.keys()]).toEqual(["c"]);
   });
 });
