@@ -47,7 +47,7 @@ function Line({ mission, alarm }: { mission: string; alarm: Alarm }) {
       data-state={state}
     >
       <time
-        title={`raised ${instantText(raised, 9, absolute)}, ${state} since ${instantText(since, 9, absolute)} (onboard)`}
+        title={`raised ${instantText(raised, 9, absolute)}, ${state} since ${instantText(since, 9, absolute)}`}
       >
         {timeText(raised)}
       </time>
@@ -86,7 +86,7 @@ export function AlarmList() {
     );
   const waiting = [...alarms.value].filter(([, list]) => list.some(waits));
   return (
-    <section aria-label="Alarms" data-testid="alarm-list">
+    <section class="alarm-list" aria-label="Alarms" data-testid="alarm-list">
       <div class="alarm-head">
         <h3>
           <span role="status">{countText(all.map(({ alarm }) => alarm))}</span>

@@ -32,8 +32,8 @@ const EXTRACTION = { useBigInt: true } as const;
 
 /**
  * The columns of a live table that are parameters, by name, and those of a summary's bands. A parameter may be called
- * like a column that isn't one, so those go by their places: time, ert, seq, in newer tables a digest of the packet, and
- * in a summary the count of its samples. That is `|count`, which no parameter can be called; of older servers `count`.
+ * like a column that isn't one, so those go by their places: time, ert, seq, in newer tables a digest of the packet,
+ * and in a summary the count of its samples: `|count`, which no parameter can be called; of older servers `count`.
  */
 function measured(table: Table, summary: boolean): Map<string, Column> {
   const names = table.names as string[];

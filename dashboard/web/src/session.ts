@@ -83,7 +83,11 @@ function onEntry(entry: Entry): void {
 export function onReport(report: Report): void {
   const { type, mission, station, data, text, replay } = report;
   if (type === "ledger") return onLedger(data as Ledger);
-  if (type === "log") return state.recall(data as Entry[]);
+  if (type === "log") {
+    // A server begins with it, then says how things stand: what another one said of that is over.
+    state.standstills.value = new Map();
+    return state.recall(data as Entry[]);
+  }
   if (type === "event" || type === "alarm") return onEntry(report as Entry);
   if (type === "banner") return void (state.banner.value = text ? { text, replay: replay ?? false } : null);
   if (type === "error") return void (state.trouble.value = text ?? null);

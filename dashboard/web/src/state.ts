@@ -80,6 +80,14 @@ export function timeOf(mission: string): MissionTime {
 }
 
 /**
+ * The page's clock (ms) for judging who is silent. It stands still while the server itself isn't heard, since nothing is
+ * known then of simulators and stations.
+ */
+export const judged = computed(() =>
+  silentSince.value === null || heartbeat.heardMs === null ? tick.value : heartbeat.heardMs,
+);
+
+/**
  * The onboard time that ages count from, as {@link MissionTime.edge}; while the server is silent it goes on by the
  * server's clock, since what is shown grows old whether or not the mission's clock is heard.
  */

@@ -69,7 +69,7 @@ describe("parameters called like columns that aren't", () => {
     expect([batch.numbers("|count"), batch.numbers("digest")]).toEqual([null, null]);
   });
 
-  test.each([{}, { digest: int64(-77n) }])("are told from an older summary's count by their place, with %o", (digest) => {
+  test.each([{}, { digest: int64(-77n) }])("are told from an older summary's count by place, with %o", (digest) => {
     const { count, ...others } = values;
     expect(read({ ...digest, count: int64(40n), ...others }, true).names).toEqual(["min", "max", "last"]);
     expect(read({ ...digest, ...others, count }, true).value("count", 0)).toBe(5);

@@ -22,6 +22,15 @@ describe("ages", () => {
     expect(state.ageEdge("m", 60_000)).toBe(state.timeOf("m").edge(60_000));
   });
 
+  test("of others' silences stand still meanwhile: nothing is known of them", () => {
+    second(5);
+    state.tick.value = 6000;
+    expect(state.judged.value).toBe(6000);
+    state.silentSince.value = 1005n * S;
+    state.tick.value = 60_000;
+    expect(state.judged.value).toBe(5000);
+  });
+
   test("grow by the server's clock while it is silent, at the mission's rate", () => {
     for (const n of [0, 1, 2]) {
       second(n);
@@ -50,5 +59,7 @@ describe("a mission that stands still", () => {
     expect(state.visible.value.map(({ name }) => name)).toEqual(["a", "c"]);
     say("a", true, null);
     expect([...state.standstills.value.keys()]).toEqual(["c"]);
+    onReport({ type: "log", data: [] }); // a server's first words
+    expect(state.standstills.value.size).toBe(0);
   });
 });
