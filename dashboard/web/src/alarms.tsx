@@ -1,9 +1,13 @@
-/** What is out of limits now, whether or not this page was open when it went there. */
+/**
+ * What is out of limits now, whether or not this page was open when it went there. Of missions whose alarms the server
+ * keeps, its list says so; of the others, their newest values.
+ */
+import { countText } from "./alarm-list";
 import { valueText } from "./format";
 import { rank, sign, signText, type State } from "./limits";
 import type { Mission, Parameter } from "./model";
 import { select } from "./session";
-import { container, entries, latest, parameters, tick, visible } from "./state";
+import { alarms, container, entries, latest, parameters, tick, visible } from "./state";
 import { instantText, timeText, type Ns } from "./time";
 
 interface Out {
@@ -28,27 +32,32 @@ function since(mission: string, parameter: Parameter): Ns | null {
   return entry ? BigInt(entry.data.time) : null;
 }
 
-function show(mission: string, parameter: Parameter): void {
+/** Turns the table of values to a parameter, `container/parameter`. */
+export function show(mission: string, parameter: string): void {
   select(mission);
-  container.value = parameter.container;
+  container.value = parameter.split("/")[0]!;
 }
 
 /** A button on the mission's card that says how bad it is, and leads there. */
 export function AlarmBadge({ mission }: { mission: Mission }) {
   void tick.value;
-  const out = outOf(mission.name);
-  const worst = out[0];
+  const list = alarms.value.get(mission.name);
+  const raised = list?.filter(({ state }) => state !== "shelved");
+  const all = raised
+    ? raised.map(({ parameter, severity }) => ({ name: parameter, severity }))
+    : outOf(mission.name).map(({ parameter, state }) => ({ name: parameter.name, severity: state }));
+  const worst = all[0];
   if (!worst) return null;
   return (
     <button
       type="button"
-      class={`badge limit-${worst.state}`}
-      title={out.map(({ parameter, state }) => `${signText(state)}: ${parameter.name}`).join("\n")}
+      class={`badge limit-${worst.severity}`}
+      title={all.map(({ name, severity }) => `${signText(severity)}: ${name}`).join("\n")}
       data-testid={`alarms-${mission.name}`}
-      onClick={() => show(mission.name, worst.parameter)}
+      onClick={() => show(mission.name, worst.name)}
     >
       <span class="state">
-        {sign(worst.state)} {out.length} out of limits
+        {sign(worst.severity)} {raised ? countText(raised) : `${all.length} out of limits`}
       </span>
     </button>
   );
@@ -67,7 +76,7 @@ function Line({ mission, out: { parameter, state } }: { mission: Mission; out: O
       <span class="severity">{signText(state)}</span>
       <span class="what">
         <b>{mission.title}</b>{" "}
-        <button type="button" class="link" onClick={() => show(mission.name, parameter)}>
+        <button type="button" class="link" onClick={() => show(mission.name, parameter.name)}>
           {parameter.name}
         </button>{" "}
         = {valueText(known.value, parameter)} {parameter.unit}
@@ -76,10 +85,11 @@ function Line({ mission, out: { parameter, state } }: { mission: Mission; out: O
   );
 }
 
-/** All of them, above what has happened. */
+/** All of them, above what has happened; the others are in the list of alarms. */
 export function OutOfLimits() {
   void tick.value;
-  const all = visible.value.flatMap((mission) => outOf(mission.name).map((out) => ({ mission, out })));
+  const judged = visible.value.filter(({ name }) => !alarms.value.has(name));
+  const all = judged.flatMap((mission) => outOf(mission.name).map((out) => ({ mission, out })));
   if (!all.length) return null;
   return (
     <ul class="out" aria-label="Out of limits now" data-testid="out-of-limits">

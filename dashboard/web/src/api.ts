@@ -56,3 +56,25 @@ export function rowsUrl(
 export async function fetchLatest(mission: string): Promise<LatestRow[]> {
   return readLatest(await arrow(`${of(mission)}/latest`));
 }
+
+/** Acknowledges one alarm, or without a parameter all of a mission. Throws an Error that says why it was refused. */
+export async function acknowledge(mission: string, parameter?: string): Promise<void> {
+  const cut = parameter?.indexOf("/") ?? -1;
+  const levels = parameter === undefined ? [] : [parameter.slice(0, cut), parameter.slice(cut + 1)];
+  const one = levels.map((level) => `/${encodeURIComponent(level)}`).join("");
+  const what = parameter === undefined ? `The alarms of ${mission}` : `The alarm of ${mission}'s ${parameter}`;
+  let response: Response;
+  try {
+    response = await fetch(`${of(mission)}/alarms${one}/acknowledge`, {
+      method: "POST",
+      headers: { accept: "application/json", "content-type": "application/json" },
+      body: "{}",
+    });
+  } catch {
+    throw new Error(`${what} could not be acknowledged: there is no connection to the server. Try again.`);
+  }
+  if (response.ok) return;
+  const answer = (await response.json().catch(() => null)) as { detail?: unknown } | null;
+  const why = typeof answer?.detail === "string" ? answer.detail : `${response.status} ${response.statusText}`.trim();
+  throw new Error(`${what} could not be acknowledged: ${why}`);
+}

@@ -5,7 +5,8 @@ import { Header } from "./header";
 import { LedgerPanel } from "./ledger";
 import { MissionCards } from "./mission-cards";
 import { PlotPanel } from "./plot-panel";
-import { banner, plots, problem, trouble, visible } from "./state";
+import { banner, plots, problem, silentSince, trouble, visible } from "./state";
+import { timeText } from "./time";
 import { TreePanel } from "./tree-panel";
 import { ValuePanel } from "./values";
 
@@ -18,8 +19,14 @@ addEventListener("keydown", (event) => {
 
 function Notices() {
   const shown = banner.value;
+  const since = silentSince.value;
   return (
     <>
+      {since !== null && (
+        <div class="banner banner-silent" role="alert" data-testid="silent">
+          ▲ No connection since {timeText(since)} UTC. What you see is old; trying to connect again.
+        </div>
+      )}
       {shown && (
         <div class={`banner ${shown.replay ? "banner-replay" : ""}`} role="status" data-testid="banner">
           {shown.text}
@@ -64,7 +71,7 @@ function Plots() {
 
 export function App() {
   return (
-    <div class={`app ${drawer.value ? "drawer-open" : ""}`}>
+    <div class={`app ${drawer.value ? "drawer-open" : ""} ${silentSince.value === null ? "" : "silent-server"}`}>
       <Header />
       <Notices />
       <MissionCards />

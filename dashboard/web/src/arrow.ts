@@ -16,6 +16,7 @@ export interface Batch {
   time: BigInt64Array;
   ert: BigInt64Array;
   seq: Float64Array;
+  /** Of the parameters, and of a summary's bands. */
   names: string[];
   /** Value of a column in a row; null where it has none. */
   value(name: string, row: number): Value;
@@ -28,7 +29,25 @@ export const fromBase64 = (text: string): Uint8Array => Uint8Array.from(atob(tex
 type Column = NonNullable<ReturnType<Table["getChild"]>>;
 
 const EXTRACTION = { useBigInt: true } as const;
-const IDENTITY = new Set(["time", "ert", "seq"]);
+
+/**
+ * The columns of a live table that are parameters, by name, and those of a summary's bands. A parameter may be called
+ * like a column that isn't one, so those go by their places: time, ert, seq, in newer tables a digest of the packet,
+ * and in a summary the count of its samples: `|count`, which no parameter can be called; of older servers `count`.
+ */
+function measured(table: Table, summary: boolean): Map<string, Column> {
+  const names = table.names as string[];
+  let first = 3;
+  const fourth = table.schema.fields[first];
+  if (fourth?.name === "digest" && isInt64(fourth.type)) first++;
+  if (summary && !names.includes("|count") && names[first] === "count") first++;
+  const found = new Map<string, Column>();
+  for (let i = first; i < names.length; i++) if (names[i] !== "|count") found.set(names[i]!, table.getChildAt(i));
+  return found;
+}
+
+const isInt64 = (type: object): boolean =>
+  "bitWidth" in type && type.bitWidth === 64 && "signed" in type && type.signed === true;
 
 /** Timestamps and other 64-bit integers without the detour over float64. Nulls read as zero. */
 function instants(column: Column | null): BigInt64Array {
@@ -80,16 +99,16 @@ export function readBatch(
   // Typed arrays over the octets need them to begin at a multiple of 8.
   const aligned = body.byteOffset % 8 === 0 ? body : body.slice();
   const table = tableFromIPC([schema, aligned], EXTRACTION);
-  const names = (table.names as string[]).filter((name) => !IDENTITY.has(name));
+  const columns = measured(table, about.summary);
   return {
     ...about,
     rows: table.numRows,
-    time: instants(table.getChild("time")),
-    ert: instants(table.getChild("ert")),
-    seq: toNumbers(table.getChild("seq")) ?? new Float64Array(table.numRows),
-    names,
-    value: (name, row) => exact(table.getChild(name), row),
-    numbers: (name) => toNumbers(table.getChild(name)),
+    time: instants(table.getChildAt(0)),
+    ert: instants(table.getChildAt(1)),
+    seq: toNumbers(table.getChildAt(2)) ?? new Float64Array(table.numRows),
+    names: [...columns.keys()],
+    value: (name, row) => exact(columns.get(name) ?? null, row),
+    numbers: (name) => toNumbers(columns.get(name) ?? null),
   };
 }
 

@@ -20,17 +20,17 @@ export function visibleRows(series: Series, x: Extent): [start: number, stop: nu
   return [start, Math.min(series.length, series.at(x.max) + 2)];
 }
 
-/** Smallest and largest value in view, bands included; null where there is none. */
+/** Smallest and largest finite value in view, bands included; null where there is none. */
 export function extent(series: Series, x: Extent): Extent | null {
   const [start, stop] = visibleRows(series, x);
   let min = Infinity;
   let max = -Infinity;
-  for (let i = start; i < stop; i++) {
-    const low = Number.isFinite(series.low[i]) ? series.low[i]! : series.line[i]!;
-    const high = Number.isFinite(series.high[i]) ? series.high[i]! : series.line[i]!;
-    if (low < min) min = low;
-    if (high > max) max = high;
-  }
+  for (let i = start; i < stop; i++)
+    for (const value of [series.low[i]!, series.line[i]!, series.high[i]!]) {
+      if (!Number.isFinite(value)) continue; // an axis with an infinity on it shows nothing else
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
   return min <= max ? { min, max } : null;
 }
 
@@ -62,6 +62,19 @@ export interface Ink {
   fill: Path2D;
 }
 
+/** Half the width and the height of the sign for an infinity, in CSS pixels. */
+const SIGN = 4;
+
+/** A corner at the upper edge for infinity, at the lower one for its negative: the line has a gap there. */
+function signInfinity(stroke: Path2D, x: number, positive: boolean, box: Box, scale: number): void {
+  const size = SIGN * scale;
+  const tip = positive ? box.top + scale : box.top + box.height - scale;
+  const foot = positive ? tip + size : tip - size;
+  stroke.moveTo(x - size, foot);
+  stroke.lineTo(x, tip);
+  stroke.lineTo(x + size, foot);
+}
+
 /** Least distance in canvas pixels between samples that get a dot each. */
 const DOT_SPACING = 14;
 
@@ -79,6 +92,10 @@ export function trace(series: Series, x: Extent, y: Extent, box: Box, stepped: b
   const py = (value: number): number => box.top + (y.max - value) * perY;
   const dots = (stop - start) * DOT_SPACING * scale < box.width;
   const radius = 1.1 * scale;
+  for (let i = start; i < stop; i++)
+    for (const infinity of [Infinity, -Infinity])
+      if (series.line[i] === infinity || series.low[i] === infinity || series.high[i] === infinity)
+        signInfinity(stroke, px(i), infinity > 0, box, scale);
   for (const [first, end] of runs(series, start, stop)) {
     let banded = false;
     stroke.moveTo(px(first), py(series.line[first]!));
@@ -103,7 +120,7 @@ export function trace(series: Series, x: Extent, y: Extent, box: Box, stepped: b
   return { stroke, fill };
 }
 
-/** Stretches of rows without a gap between them. */
+/** Stretches of rows without a gap between them; what isn't finite can't be drawn, and is a gap. */
 export function runs(series: Series, start: number, stop: number): [first: number, end: number][] {
   const split = Math.min(Math.max(series.history, start), stop);
   const stored = longestStep(series.x, start, split);
@@ -113,8 +130,9 @@ export function runs(series: Series, start: number, stop: number): [first: numbe
   let first = start;
   for (let i = start + 1; i <= stop; i++) {
     const longest = i < split ? stored : i > split && Number.isFinite(live) ? live : either;
-    if (i < stop && series.x[i]! - series.x[i - 1]! <= longest) continue;
-    if (first < i) found.push([first, i]);
+    const finite = Number.isFinite(series.line[i - 1]);
+    if (finite && i < stop && Number.isFinite(series.line[i]) && series.x[i]! - series.x[i - 1]! <= longest) continue;
+    if (finite && first < i) found.push([first, i]);
     first = i;
   }
   return found;

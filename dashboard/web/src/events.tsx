@@ -1,5 +1,6 @@
 import { numberText } from "./format";
-import { signText } from "./limits";
+import { boundsText, signText } from "./limits";
+import { AlarmList } from "./alarm-panel";
 import { OutOfLimits } from "./alarms";
 import type { AlarmReport, Entry, EventReport } from "./model";
 import { entries, missions, parameter } from "./state";
@@ -11,9 +12,7 @@ function alarmText(mission: string, alarm: AlarmReport): string {
   const known = parameter(mission, alarm.parameter);
   const unit = known?.unit ? ` ${known.unit}` : "";
   const value = typeof alarm.value === "number" ? numberText(alarm.value) : String(alarm.value);
-  const { low, high } = alarm;
-  const bounds =
-    low !== null && high !== null ? `${low} … ${high}` : low !== null ? `at least ${low}` : `at most ${high}`;
+  const bounds = boundsText(alarm.low, alarm.high);
   const back = alarm.severity === "normal" ? `back within limits, was ${alarm.previous}` : `limit ${bounds}${unit}`;
   return `${alarm.parameter} = ${value}${unit} (${back})`;
 }
@@ -47,6 +46,7 @@ export function EventPanel() {
         <span class="muted">newest first</span>
       </div>
       <div class="scroll" tabIndex={0}>
+        <AlarmList />
         <OutOfLimits />
         <ol>
           {entries.value.map((entry) => (

@@ -19,7 +19,8 @@ export interface View {
   plots: PlotView[];
 }
 
-const encode = (text: string): string => encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%3A", ":");
+/** A name in the address. What separates names there (`:`, `,`, `;`, `=`, `&`) is encoded in them. */
+const encode = (text: string): string => encodeURIComponent(text).replaceAll("%2F", "/");
 
 export function writeHash(view: View): string {
   const parts: string[] = [];
@@ -46,14 +47,25 @@ function readRange(text: string): Range | null {
   const windows: Record<string, Window> = {};
   let span = 0;
   for (const part of text.split(";")) {
-    const match = /^([\w-]+):([^/]+)\/([^/]+)$/.exec(part);
-    const start = match && parseIso(match[2]!);
-    const stop = match && parseIso(match[3]!);
-    if (!match || !start || !stop || stop <= start) return null;
-    windows[match[1]!] = [start, stop];
+    const [mission, window] = cutAt(part, ":");
+    const [start = null, stop = null] = window.split("/").map(parseIso);
+    if (!mission || start === null || stop === null || stop <= start) return null;
+    windows[decode(mission)] = [start, stop];
     span = secondsBetween(stop, start);
   }
   return span > 0 ? { kind: "fixed", span, windows } : null;
+}
+
+/** The text before and after the first `mark`; all of it before where there is none. */
+function cutAt(text: string, mark: string): [before: string, after: string] {
+  const cut = text.indexOf(mark);
+  return cut < 0 ? [text, ""] : [text.slice(0, cut), text.slice(cut + 1)];
+}
+
+/** Undoes the encoding of the marks between names, which mail and chat programs add to links. */
+function marks(text: string): string {
+  if (/[:,;/]/.test(text)) return text;
+  return text.replace(/%(3A|2C|3B|2F)/gi, decodeURIComponent);
 }
 
 function decode(text: string): string {
@@ -70,19 +82,18 @@ export function readHash(hash: string): View | null {
   if (!text) return null;
   const view: View = { mission: null, values: null, range: null, plots: [] };
   for (const part of text.split("&")) {
-    const cut = part.indexOf("=");
-    const key = part.slice(0, cut);
-    const value = decode(part.slice(cut + 1));
-    if (key === "mission") view.mission = value || null;
-    else if (key === "values") view.values = value || null;
-    else if (key === "range") view.range = readRange(value);
+    const [key, value] = cutAt(part, "=");
+    if (key === "mission") view.mission = decode(value) || null;
+    else if (key === "values") view.values = decode(value) || null;
+    else if (key === "range") view.range = readRange(marks(value));
     else if (key === "plot") {
-      const colon = value.indexOf(":");
-      const parameters = value
-        .slice(colon + 1)
+      const [mission, names] = cutAt(marks(value), ":");
+      const parameters = names
         .split(",")
+        .map(decode)
         .filter((p) => p.includes("/"));
-      if (colon > 0 && parameters.length) view.plots.push({ mission: value.slice(0, colon), parameters });
+      const of = decode(mission);
+      if (of && parameters.length) view.plots.push({ mission: of, parameters });
     }
   }
   return view;

@@ -38,7 +38,6 @@ export class LatestValues {
     }
     this.newest.set(key, last);
     for (const name of batch.names) {
-      if (name === "count" && batch.summary) continue;
       if (name.includes("|")) continue;
       for (let row = batch.rows - 1; row >= 0; row--) {
         const value = batch.value(name, row);

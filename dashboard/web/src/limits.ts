@@ -29,5 +29,11 @@ export function limitState(value: number | null, limits: readonly Limit[]): Stat
   return worst;
 }
 
+/** A range in words; empty where it has no end. */
+export function boundsText(low: number | null, high: number | null): string {
+  if (low !== null && high !== null) return `${low} … ${high}`;
+  return low !== null ? `at least ${low}` : high !== null ? `at most ${high}` : "";
+}
+
 /** How urgent a state is, for sorting: 0 for normal. */
 export const rank = (state: State): number => (state === "normal" ? 0 : ORDER.indexOf(state) + 1);

@@ -6,6 +6,7 @@ import "./style/tree.css";
 import "./style/plots.css";
 import "./style/menu.css";
 import "./style/tables.css";
+import "./style/alarms.css";
 import { render } from "preact";
 import { App } from "./app";
 import { start } from "./session";

@@ -4,21 +4,34 @@ import { AlarmBadge } from "./alarms";
 import { LINK_SIGNS, delivers, linkState, noContact } from "./link";
 import type { Mission, StationInfo, StationReport } from "./model";
 import { select } from "./session";
-import { activity, banner, ledger, playback, selected, stations, tick, timeOf, visible } from "./state";
+import {
+  activity,
+  ageEdge,
+  banner,
+  judged,
+  ledger,
+  playback,
+  selected,
+  standstills,
+  stations,
+  tick,
+  timeOf,
+  visible,
+} from "./state";
 import { countdownText, dateText, durationText, secondsBetween, timeText } from "./time";
 
 function Clock({ mission }: { mission: Mission }) {
   const text = useComputed(() => {
-    const now = timeOf(mission.name).now(tick.value);
+    const now = timeOf(mission.name).now(judged.value);
     return now === null ? "--:--:--" : timeText(now);
   });
   const date = useComputed(() => {
-    const now = timeOf(mission.name).now(tick.value);
+    const now = timeOf(mission.name).now(judged.value);
     return now === null ? "no data yet" : dateText(now, mission.absolute_time);
   });
   const scale = useComputed(() => {
-    const running = timeOf(mission.name).running(tick.value);
-    if (timeOf(mission.name).now(tick.value) === null) return "";
+    const running = timeOf(mission.name).running(judged.value);
+    if (timeOf(mission.name).now(judged.value) === null) return "";
     if (!mission.absolute_time) return "onboard time";
     if (!timeOf(mission.name).hasClock) return "UTC of newest data";
     return running ? "UTC" : "UTC, clock stopped";
@@ -36,7 +49,7 @@ function Clock({ mission }: { mission: Mission }) {
 function Age({ mission }: { mission: Mission }) {
   const text = useComputed(() => {
     const time = timeOf(mission.name);
-    const edge = time.edge(tick.value);
+    const edge = ageEdge(mission.name, tick.value);
     if (edge === null || time.newest === null || !time.hasClock) return "–";
     const age = Math.max(0, secondsBetween(edge, time.newest));
     return age < 10 ? `${age.toFixed(1)} s` : durationText(Math.floor(age));
@@ -91,7 +104,7 @@ interface Listening {
 
 function Station(of: Listening & { mission: Mission; relieved: boolean }) {
   const { mission, info, report, silence, relieved, plays } = of;
-  const now = tick.value;
+  const now = judged.value;
   const { kind, text } = linkState(report, silence, now / 1000, relieved, plays);
   const missionNow = timeOf(mission.name).now(now);
   const next = report?.next;
@@ -121,7 +134,7 @@ function Station(of: Listening & { mission: Mission; relieved: boolean }) {
 function NoContact({ mission, reports }: { mission: Mission; reports: StationReport[] }) {
   const contact = noContact(reports);
   if (!contact) return null;
-  const now = timeOf(mission.name).now(tick.value);
+  const now = timeOf(mission.name).now(judged.value);
   const { why, next } = contact;
   return (
     <p class="silent" role="status" data-testid={`no-contact-${mission.name}`}>
@@ -141,8 +154,8 @@ function NoContact({ mission, reports }: { mission: Mission; reports: StationRep
 function silenceOf(mission: Mission): string | null {
   if (!mission.simulated || banner.value?.replay) return null;
   const time = timeOf(mission.name);
-  if (time.stopped(tick.value)) return "No data: the simulator has stopped, and its clock with it.";
-  if (!time.hasClock && tick.value > GRACE_MS) return "No data: no simulator of this mission is running.";
+  if (time.stopped(judged.value)) return "No data: the simulator has stopped, and its clock with it.";
+  if (!time.hasClock && judged.value > GRACE_MS) return "No data: no simulator of this mission is running.";
   return null;
 }
 
@@ -150,7 +163,8 @@ function silenceOf(mission: Mission): string | null {
 const GRACE_MS = 3000;
 
 function Card({ mission }: { mission: Mission }) {
-  const since = (heard: number | undefined): number | null => (heard === undefined ? null : (tick.value - heard) / 1000);
+  const since = (heard: number | undefined): number | null =>
+    heard === undefined ? null : (judged.value - heard) / 1000;
   const all = stationsOf(mission).map((info): Listening => {
     const key = `${mission.name}/${info.name}`;
     return {
@@ -168,10 +182,11 @@ function Card({ mission }: { mission: Mission }) {
     reporting[0]
   )?.report;
   const silent = relieved ? null : silenceOf(mission);
+  const still = standstills.value.get(mission.name);
   const active = selected.value === mission.name;
   return (
     <section
-      class={`card ${active ? "active" : ""} ${best ? "" : "brief"}`}
+      class={`card ${active ? "active" : ""} ${best ? "" : "brief"} ${still === undefined ? "" : "still"}`}
       data-testid={`mission-card-${mission.name}`}
     >
       <div class="card-head">
@@ -182,6 +197,11 @@ function Card({ mission }: { mission: Mission }) {
         <AlarmBadge mission={mission} />
         <Clock mission={mission} />
       </div>
+      {still !== undefined && (
+        <p class="standstill" role="alert" data-testid={`standstill-${mission.name}`}>
+          <b>■ Stands still:</b> {still}
+        </p>
+      )}
       <dl class="metrics">
         {best && (
           <>

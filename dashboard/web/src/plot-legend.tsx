@@ -4,7 +4,7 @@ import type { Readings } from "./cursor";
 import { Expired } from "./expired";
 import { valueText } from "./format";
 import type { Parameter } from "./model";
-import { latest, removeFromPlot, tick, timeOf, type Plot } from "./state";
+import { ageEdge, latest, removeFromPlot, tick, timeOf, type Plot } from "./state";
 
 interface LegendProps {
   plot: Plot;
@@ -24,7 +24,7 @@ export function LegendEntry({ plot, parameter, place, readings }: LegendProps) {
   });
   const expired = useComputed(() => {
     const time = timeOf(plot.mission);
-    const edge = time.edge(tick.value);
+    const edge = ageEdge(plot.mission, tick.value);
     return readings.value.at === null && latest.expired(plot.mission, parameter, edge, time.rate);
   });
   const band = useComputed(() => (readings.value.at === null ? null : (readings.value.rows[place]?.band ?? null)));

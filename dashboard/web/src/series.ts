@@ -4,6 +4,7 @@
  * History answers up to a position (`through`); live batches carry the positions [from, to) that they came from, and a
  * container's batches join without a seam. So a batch that ends at or before the known edge is already here, one that
  * begins at it follows on, and one that begins after it says that something is missing: `missing` then asks for history.
+ * Several batches may have one range, changes of state sample by sample and the summary of all: they continue it.
  */
 import type { Batch, HistoryRows } from "./arrow";
 import { secondsBetween, type Ns } from "./time";
@@ -29,6 +30,10 @@ export class Series {
   private to = new Float64Array(1024);
   private from = new Float64Array(1024);
   private edge: number | null = null;
+  /** The position that history reaches. */
+  private stored = -1;
+  /** The newest live batch: its positions, and the time up to which (inclusive) its samples were here before it. */
+  private newest: { from: number; to: number; known: Ns | null } | null = null;
   private needed: number | null = null;
 
   constructor(
@@ -77,6 +82,8 @@ export class Series {
     this.length = count + keep.length;
     this.rebase(this.origin);
     this.edge = Math.max(through, this.edge ?? 0);
+    this.stored = through;
+    if (this.newest && this.newest.from < through) this.newest.known = newest;
     if (this.needed !== null && through >= this.needed) this.needed = null;
     this.order(count);
     this.version++;
@@ -84,23 +91,49 @@ export class Series {
 
   /** Takes the batch's samples that aren't here yet. */
   append(batch: Batch): void {
-    if (this.edge !== null && batch.to <= this.edge) return;
-    if (this.edge === null || batch.from > this.edge) this.needed = batch.from;
-    const partly = this.edge !== null && batch.from < this.edge;
-    const newest = this.length ? this.time[this.length - 1]! : null;
-    this.edge = batch.to;
+    const range = this.range(batch);
+    if (!range) return;
     const line = batch.numbers(this.parameter);
     if (!line) return;
     const low = (batch.summary && batch.numbers(`${this.parameter}|min`)) || line;
     const high = (batch.summary && batch.numbers(`${this.parameter}|max`)) || line;
+    const { from, to, known, continued } = range;
     const first = this.length;
+    const same = continued ? this.samplesOf(from, to) : null;
     for (let row = 0; row < batch.rows; row++) {
       if (Number.isNaN(line[row])) continue;
-      if (partly && newest !== null && batch.time[row]! <= newest) continue;
-      this.push(batch.time[row]!, line[row]!, low[row]!, high[row]!, batch.from, batch.to);
+      const time = batch.time[row]!;
+      if (known !== null && time <= known) continue;
+      if (same?.has(sample(time, line[row]!, low[row]!, high[row]!))) continue;
+      this.push(time, line[row]!, low[row]!, high[row]!, from, to);
     }
     if (this.length !== first) this.version++;
     this.order(first);
+  }
+
+  /** The range that a batch belongs to, made the newest; null where its samples are here. */
+  private range({ from, to }: Batch): { from: number; to: number; known: Ns | null; continued: boolean } | null {
+    const { edge, newest } = this;
+    if (edge !== null && to <= edge) {
+      // An empty range at the edge is a summary, too: of an older server, behind the changes of state.
+      const continued = newest?.to === to && (newest.from === from || from === to);
+      return continued && this.stored < to ? { ...newest, continued } : null;
+    }
+    if (edge === null || from > edge) this.needed = from;
+    const partly = edge !== null && from < edge;
+    const known = partly && this.length ? this.time[this.length - 1]! : null;
+    this.edge = to;
+    this.newest = { from, to, known };
+    return { from, to, known, continued: false };
+  }
+
+  /** What is here of a range: it may be delivered again. */
+  private samplesOf(from: number, to: number): Set<string> {
+    const found = new Set<string>();
+    for (let i = this.history; i < this.length; i++)
+      if (this.from[i] === from && this.to[i] === to)
+        found.add(sample(this.time[i]!, this.line[i]!, this.low[i]!, this.high[i]!));
+    return found;
   }
 
   /** Counts x from another origin; windows stay within days of it, so that a float64 resolves nanoseconds. */
@@ -177,3 +210,5 @@ export class Series {
     return [this.time, this.x, this.line, this.low, this.high, this.from, this.to];
   }
 }
+
+const sample = (...what: [time: Ns, line: number, low: number, high: number]): string => what.join();

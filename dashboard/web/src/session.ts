@@ -2,7 +2,7 @@
 import { effect } from "@preact/signals";
 import { fetchLatest, fetchLedger, fetchMissions, fetchParameters } from "./api";
 import type { Batch, LatestRow } from "./arrow";
-import { Feed, feedUrl, type Report } from "./feed";
+import { Feed, feedUrl, type Listener, type Report } from "./feed";
 import { readHash, writeHash } from "./hash";
 import type { Entry, Ledger, StationReport } from "./model";
 import * as state from "./state";
@@ -80,14 +80,20 @@ function onEntry(entry: Entry): void {
     state.latest.alarm(entry.mission, entry.data, state.timeOf(entry.mission).lightTime);
 }
 
-function onReport(report: Report): void {
+export function onReport(report: Report): void {
   const { type, mission, station, data, text, replay } = report;
   if (type === "ledger") return onLedger(data as Ledger);
-  if (type === "log") return state.recall(data as Entry[]);
+  if (type === "log") {
+    // A server begins with it, then says how things stand: what another one said of that is over.
+    state.standstills.value = new Map();
+    return state.recall(data as Entry[]);
+  }
   if (type === "event" || type === "alarm") return onEntry(report as Entry);
   if (type === "banner") return void (state.banner.value = text ? { text, replay: replay ?? false } : null);
   if (type === "error") return void (state.trouble.value = text ?? null);
   if (!mission) return;
+  if (type === "alarms") return state.listAlarms(mission, data);
+  if (type === "state") return state.run(mission, data as Parameters<typeof state.run>[1]);
   const now = performance.now();
   state.hear(mission);
   if (type === "clock") {
@@ -195,7 +201,7 @@ export async function start(): Promise<void> {
   setInterval(() => (state.tick.value = performance.now()), 200);
 
   let opened = false;
-  const feed = new Feed(feedUrl(location), {
+  const listener: Listener = {
     connection: (connection) => {
       if (connection === "connected" && opened) {
         for (const refresh of reconnected) refresh();
@@ -206,8 +212,10 @@ export async function start(): Promise<void> {
     },
     report: onReport,
     batch: onBatch,
+    silent: (since) => (state.silentSince.value = since),
     damaged: (reason) => (state.problem.value = `A live message could not be read: ${reason}`),
-  });
+  };
+  const feed = new Feed(feedUrl(location), listener, state.heartbeat);
   feed.open();
 
   for (;;) {

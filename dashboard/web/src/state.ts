@@ -1,17 +1,23 @@
 /** Everything that the page shows, as signals, and the few ways to change it. */
 import { computed, signal } from "@preact/signals";
+import { readAlarms, type Alarm } from "./alarm-list";
 import { MissionTime } from "./clock";
 import type { Range } from "./conductor";
 import type { Connection } from "./feed";
 import type { PlotView, View } from "./hash";
+import { Heartbeat } from "./heartbeat";
 import { LatestValues } from "./latest";
 import type { Entry, Ledger, Mission, Parameter, StationReport } from "./model";
+import { fromSeconds, type Ns } from "./time";
 
 export interface Plot extends PlotView {
   id: number;
 }
 
 export const connection = signal<Connection>("connecting");
+export const heartbeat = new Heartbeat();
+/** The server's time since which nothing was heard of it, while that is too long; else null. */
+export const silentSince = signal<Ns | null>(null);
 export const banner = signal<{ text: string; replay: boolean } | null>(null);
 /** What the server says is wrong, until it says otherwise. */
 export const trouble = signal<string | null>(null);
@@ -27,6 +33,10 @@ export const stations = signal<ReadonlyMap<string, StationReport>>(new Map());
 export const ledger = signal<Ledger | null>(null);
 /** Events and alarms, newest first by their arrival at the server. */
 export const entries = signal<readonly Entry[]>([]);
+/** By mission: the server's list, without what is normal, worst first. None of missions that it doesn't keep one of. */
+export const alarms = signal<ReadonlyMap<string, readonly Alarm[]>>(new Map());
+/** By mission that stands still: why, as the server says it. */
+export const standstills = signal<ReadonlyMap<string, string>>(new Map());
 
 export const selected = signal<string | null>(null);
 export const container = signal<string | null>(null);
@@ -69,8 +79,45 @@ export function timeOf(mission: string): MissionTime {
   return fresh;
 }
 
+/**
+ * The page's clock (ms) for judging who is silent. It stands still while the server itself isn't heard, since nothing is
+ * known then of simulators and stations.
+ */
+export const judged = computed(() =>
+  silentSince.value === null || heartbeat.heardMs === null ? tick.value : heartbeat.heardMs,
+);
+
+/**
+ * The onboard time that ages count from, as {@link MissionTime.edge}; while the server is silent it goes on by the
+ * server's clock, since what is shown grows old whether or not the mission's clock is heard.
+ */
+export function ageEdge(mission: string, nowMs: number): Ns | null {
+  const time = timeOf(mission);
+  if (silentSince.value === null || heartbeat.heardMs === null) return time.edge(nowMs);
+  const edge = time.edge(heartbeat.heardMs);
+  return edge === null ? null : edge + fromSeconds(heartbeat.silence(nowMs) * time.rate);
+}
+
 export function hear(mission: string): void {
   if (!heard.value.has(mission)) heard.value = new Set([...heard.value, mission]);
+}
+
+/** Takes the whole list of a mission's alarms. */
+export function listAlarms(mission: string, data: unknown): void {
+  const list = readAlarms(data);
+  alarms.value = new Map(alarms.value).set(mission, list);
+  if (list.length) hear(mission);
+}
+
+/** Takes whether a mission's telemetry is processed; one that stands still is shown, heard of or not. */
+export function run(mission: string, { running, reason }: { running: boolean; reason: string | null }): void {
+  const still = new Map(standstills.value);
+  if (running) still.delete(mission);
+  else {
+    still.set(mission, reason || "no reason was given; look at the server's log");
+    hear(mission);
+  }
+  standstills.value = still;
 }
 
 /** Live edges of all missions whose time is known, as the time conductor wants them. */

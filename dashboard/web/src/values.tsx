@@ -3,6 +3,7 @@ import { exactText, valueText } from "./format";
 import { sign, signText } from "./limits";
 import type { Parameter } from "./model";
 import {
+  ageEdge,
   byName,
   container,
   latest,
@@ -26,7 +27,7 @@ function Row({ mission, parameter, full }: RowProps) {
   const known = latest.get(mission, parameter.name);
   const value = known?.value ?? null;
   const time = timeOf(mission);
-  const edge = time.edge(tick.value);
+  const edge = ageEdge(mission, tick.value);
   const age = known && edge !== null ? Math.max(0, secondsBetween(edge, known.time)) : null;
   const expired = latest.expired(mission, parameter, edge, time.rate);
   const state = latest.state(mission, parameter);

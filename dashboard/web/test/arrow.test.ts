@@ -1,30 +1,9 @@
 import * as arrow from "@uwdata/flechette";
 import { describe, expect, test } from "vitest";
 import { readBatch, readHistory, readLatest } from "../src/arrow";
+import { messages, table, times } from "./stream";
 
-const NS = arrow.timestamp(arrow.TimeUnit.NANOSECOND, "UTC");
 const T = 1_836_635_022_123_456_789n;
-
-/** Columns with exact 64-bit times: the builder takes timestamps as float milliseconds, which can't hold them. */
-function table(columns: Record<string, arrow.Column<unknown>>, metadata?: Map<string, string>): Uint8Array {
-  const built = arrow.tableFromColumns(columns as Parameters<typeof arrow.tableFromColumns>[0]);
-  if (metadata) Object.assign(built.schema, { metadata });
-  return arrow.tableToIPC(built, { format: "stream" })!;
-}
-
-function times(...ns: bigint[]): arrow.Column<unknown> {
-  const column = arrow.columnFromArray(BigInt64Array.from(ns), arrow.int64());
-  Object.assign(column, { type: NS });
-  for (const part of column.data) Object.assign(part, { type: NS });
-  return column as arrow.Column<unknown>;
-}
-
-/** Cuts a stream into its schema message and its first record batch message. */
-function messages(stream: Uint8Array): [Uint8Array, Uint8Array] {
-  const view = new DataView(stream.buffer, stream.byteOffset);
-  const end = 8 + view.getInt32(4, true);
-  return [stream.slice(0, end), stream.slice(end)];
-}
 
 const about = { mission: "m", container: "C", summary: false, from: 3, to: 4 };
 
@@ -70,6 +49,44 @@ describe("a live batch", () => {
 
   test("says so when it is damaged", () => {
     expect(() => readBatch(schema, body.subarray(0, body.length - 40), about)).toThrow();
+  });
+});
+
+describe("parameters called like columns that aren't", () => {
+  const identity = { time: times(T), ert: times(T), seq: arrow.columnFromArray([7], arrow.uint16()) };
+  const number = (value: number): arrow.Column<unknown> => arrow.columnFromArray([value], arrow.float64());
+  const int64 = (value: bigint): arrow.Column<unknown> => arrow.columnFromArray([value], arrow.int64());
+  const bands = { "count|min": number(4), "count|max": number(6), "min|min": number(1), "min|max": number(3) };
+  const read = (columns: Record<string, arrow.Column<unknown>>, summary: boolean) =>
+    readBatch(...messages(table({ ...identity, ...columns })), { ...about, summary });
+  const values = { count: number(5), min: number(2), max: number(8), last: number(9) };
+
+  test.each([{}, { digest: int64(-77n) }])("keep their values in a summary with %o", (digest) => {
+    const batch = read({ ...digest, "|count": int64(40n), ...values, ...bands }, true);
+    expect(batch.names).toEqual(["count", "min", "max", "last", ...Object.keys(bands)]);
+    expect(["count", "min", "max", "last"].map((name) => batch.value(name, 0))).toEqual([5, 2, 8, 9]);
+    expect(batch.numbers("count|max")).toEqual(Float64Array.of(6));
+    expect([batch.numbers("|count"), batch.numbers("digest")]).toEqual([null, null]);
+  });
+
+  test.each([{}, { digest: int64(-77n) }])("are told from an older summary's count by place, with %o", (digest) => {
+    const { count, ...others } = values;
+    expect(read({ ...digest, count: int64(40n), ...others }, true).names).toEqual(["min", "max", "last"]);
+    expect(read({ ...digest, ...others, count }, true).value("count", 0)).toBe(5);
+    expect(read({ ...digest, ...values }, false).value("count", 0)).toBe(5);
+  });
+
+  test("an older summary's count has a namesake, which is the parameter", () => {
+    const built = table({ ...identity, count: int64(40n), Xount: number(5) });
+    built[String.fromCharCode(...built).indexOf("Xount")] = "c".charCodeAt(0);
+    const batch = readBatch(...messages(built), { ...about, summary: true });
+    expect([batch.names, batch.value("count", 0)]).toEqual([["count"], 5]);
+  });
+
+  test("a digest elsewhere or of another type is a parameter", () => {
+    expect(read({ v: number(1), digest: int64(2n) }, false).names).toEqual(["v", "digest"]);
+    expect(read({ digest: number(2) }, false).names).toEqual(["digest"]);
+    expect(read({ time2: number(2), digest: number(2) }, true).names).toEqual(["time2", "digest"]);
   });
 });
 

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { axisRange, extent, runs, valueStep, visibleRows } from "../src/draw";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { axisRange, extent, runs, trace, valueStep, visibleRows } from "../src/draw";
 import { longestStep } from "../src/gaps";
 import { Series } from "../src/series";
 
@@ -60,6 +60,61 @@ test("the extent has the band in it", () => {
   const s = series(0, 1, 2, 3, 4);
   expect(extent(s, { min: 2, max: 3 })).toEqual({ min: 1, max: 5 });
   expect(extent(series(), { min: 0, max: 1 })).toBeNull();
+});
+
+describe("infinities", () => {
+  function holding(values: number[], low = values, high = values): Series {
+    const made = new Series("C", "v", 0n);
+    const time = BigInt64Array.from(values, (_, i) => BigInt(i) * S);
+    const [line, least, greatest] = [values, low, high].map((column) => Float64Array.from(column));
+    made.load({ time, line: line!, low: least!, high: greatest! }, 1);
+    return made;
+  }
+  const values = [1, 2, Infinity, 4, -Infinity, NaN, 7];
+  const x = { min: 0, max: 10 };
+
+  test("and NaN are no part of the scale", () => {
+    expect(extent(holding(values), x)).toEqual({ min: 1, max: 7 });
+    expect(extent(holding([3, 3], [3, -Infinity], [Infinity, 5]), x)).toEqual({ min: 3, max: 5 });
+    expect(extent(holding([Infinity], [1]), x)).toEqual({ min: 1, max: 1 });
+    expect(extent(holding([Infinity, NaN]), x)).toBeNull();
+  });
+
+  test("are gaps in the line", () => {
+    expect(runs(holding(values), 0, 7)).toEqual([
+      [0, 2],
+      [3, 4],
+      [6, 7],
+    ]);
+    expect(runs(holding([Infinity, NaN]), 0, 2)).toEqual([]);
+  });
+
+  /** Where lines go. */
+  class Path {
+    points: [number, number][] = [];
+    moveTo(...at: [number, number]): void {
+      this.points.push(at);
+    }
+    lineTo(...at: [number, number]): void {
+      this.points.push(at);
+    }
+    arc(): void {}
+    closePath(): void {}
+  }
+  beforeEach(() => void vi.stubGlobal("Path2D", Path));
+  afterEach(() => void vi.unstubAllGlobals());
+
+  test("are signed at the edge that they lie beyond, and all else is drawn", () => {
+    const box = { left: 0, top: 0, width: 100, height: 50 };
+    const draw = (series: Series): [number, number][] =>
+      (trace(series, x, { min: 0, max: 10 }, box, false, 1).stroke as unknown as Path).points;
+    const points = draw(holding(values));
+    expect(points.flat().every(Number.isFinite)).toBe(true);
+    expect(points).toContainEqual([20, 1]);
+    expect(points).toContainEqual([40, 49]);
+    expect(points).toContainEqual([10, 40]);
+    expect(draw(holding([3], [3], [Infinity]))).toContainEqual([0, 1]); // a bucket with one in it
+  });
 });
 
 describe("a value axis", () => {

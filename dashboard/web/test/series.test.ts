@@ -85,6 +85,56 @@ describe("splicing history and live", () => {
     expect(seconds(other)).toEqual([1, 2, 3, 4]);
   });
 
+  describe("of several batches with one range", () => {
+    const summary = { v: [3], "v|min": [1], "v|max": [5] };
+
+    test.each([
+      ["of the same positions", 0],
+      ["of none, as older servers send it", 5],
+    ])("a summary %s continues the changes of state before it", (_, from) => {
+      const series = new Series("C", "v", 0n);
+      series.load(undefined, 0);
+      series.append(batch(0, 5, [1, 2]));
+      series.append(batch(from, 5, [3], summary));
+      series.append(batch(from, 5, [3], summary)); // delivered again
+      expect(seconds(series)).toEqual([1, 2, 3]);
+      expect(series.high[2]).toBe(5);
+      series.append(batch(5, 6, [6]));
+      expect(seconds(series)).toEqual([1, 2, 3, 6]);
+      expect(series.missing).toBeNull();
+    });
+
+    test.each([0, 5])("a summary (%d, 5) is left out where history has it", (from) => {
+      const series = new Series("C", "v", 0n);
+      series.append(batch(0, 5, [1, 2]));
+      series.load(rows([1, 2, 3]), 5);
+      series.append(batch(from, 5, [3], summary));
+      expect(seconds(series)).toEqual([1, 2, 3]);
+    });
+
+    test("each is cut where history ends inside of them", () => {
+      const series = new Series("C", "v", 0n);
+      series.load(rows([1, 2]), 2);
+      series.append(batch(0, 5, [1, 2, 4]));
+      series.append(batch(0, 5, [2, 3], { v: [2, 3], "v|min": [2, 3], "v|max": [2, 3] }));
+      expect(seconds(series)).toEqual([1, 2, 3, 4]);
+      const other = new Series("C", "v", 0n);
+      other.append(batch(0, 5, [1, 2, 4]));
+      other.load(rows([1, 2]), 2);
+      other.append(batch(0, 5, [2, 3], { v: [2, 3], "v|min": [2, 3], "v|max": [2, 3] }));
+      expect(seconds(other)).toEqual([1, 2, 3, 4]);
+    });
+
+    test("an older range doesn't come back", () => {
+      const series = new Series("C", "v", 0n);
+      series.append(batch(0, 5, [1]));
+      series.append(batch(5, 6, [6]));
+      series.append(batch(0, 5, [2]));
+      series.append(batch(5, 5, [3]));
+      expect(seconds(series)).toEqual([1, 6]);
+    });
+  });
+
   test("an answer replaces the one before it", () => {
     const series = new Series("C", "v", 0n);
     series.load(rows([1, 2, 3]), 3);

@@ -191,7 +191,7 @@ describe("latest values", () => {
     time: BigInt64Array.of(BigInt(second) * S),
     ert: BigInt64Array.of(BigInt(second) * S),
     seq: Float64Array.of(0),
-    names: ["v", "v|min", "v|max", "count"],
+    names: ["v", "v|min", "v|max", "min", "count"],
     value: (name) => (name === "v" ? value : 0),
     numbers: () => null,
   });
@@ -203,7 +203,8 @@ describe("latest values", () => {
     latest.batch(batch(6, null));
     expect(latest.get("m", "C/v")).toEqual({ time: 4n * S, ert: 4n * S, value: 2.5 });
     expect(latest.get("m", "C/v|min")).toBeUndefined();
-    expect(latest.get("m", "C/count")).toBeUndefined();
+    expect(latest.get("m", "C/count")!.value).toBe(0); // a parameter may be called that
+    expect(latest.get("m", "C/min")!.value).toBe(0);
   });
 
   test("expire after missed samples", () => {

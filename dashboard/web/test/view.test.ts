@@ -64,6 +64,27 @@ describe("the address", () => {
     expect(read.range?.kind === "fixed" && read.range.windows["luna26"]).toEqual(window);
   });
 
+  test.each([
+    ["at the zero of time", "luna26", [0n, 60n * S]],
+    ["that ends there", "luna26", [-60n * S, 0n]],
+    ["of a mission with a dot", "luna26.test", [1n, 2n]],
+    ["of a mission with a blank", "luna 26", [1n, 2n]],
+    ["of a mission with all that separates", "a:b;c/d,e=f&g%h#", [1n, 2n]],
+  ] as const)("reproduces a fixed range %s", (_, mission, window) => {
+    const range = { kind: "fixed", span: Number(window[1] - window[0]) / 1e9, windows: { [mission]: window } } as const;
+    const fixed: View = { mission, values: "P q", range, plots: [{ mission, parameters: ["P q/a,b", "P q/c:d;e"] }] };
+    expect(writeHash(fixed)).toMatch(/^#[^ #]*$/);
+    expect(readHash(writeHash(fixed))).toEqual(fixed);
+  });
+
+  test("survives programs that encode the marks in a link", () => {
+    const hash = "#range=m%3A1970-01-01T00%3A00%3A00Z%2F1970-01-01T00%3A01%3A00Z&plot=m%3AC%2Fa%2CC%2Fb";
+    expect(readHash(hash)).toMatchObject({
+      range: { windows: { m: [0n, 60n * S] } },
+      plots: [{ mission: "m", parameters: ["C/a", "C/b"] }],
+    });
+  });
+
   test("leaves out what it can't read", () => {
     expect(readHash("")).toBeNull();
     expect(readHash("#range=x&plot=nothing&plot=%E0%A4%A&mission=a&other=1")).toEqual({
