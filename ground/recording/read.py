@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from ground.blocks import NO_TIME, Nanoseconds, Octets
+from ground.errors import RecordingError
 from ground.recording.scan import Damage, SegmentScan
-from ground.recording.segment import UNLIMITED, read_committed, segment_name, segment_positions
+from ground.recording.segment import UNLIMITED, read_committed, read_identity, segment_name, segment_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +73,18 @@ class Recording:
         self.damage: dict[tuple[Path, int], Damage] = {}
         self.committed = committed or (lambda: read_committed(folder))
         self._scan: SegmentScan | None = None
+
+    @property
+    def identity(self) -> str:
+        """What tells this recording from every other: 32 hexadecimal digits, made with it and kept when it is moved.
+
+        "" for one that an older version wrote, until a recorder opens it again. Raises
+        :class:`~ground.errors.RecordingError` where the folder cannot be read.
+        """
+        try:
+            return read_identity(self.folder)
+        except OSError as error:
+            raise RecordingError(f"cannot be read ({error.strerror})", path=str(self.folder / "identity")) from error
 
     def first(self) -> int:
         """The position of the oldest message; 0 in an empty recording."""

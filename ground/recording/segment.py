@@ -129,3 +129,17 @@ def read_committed(folder: Path) -> int:
         return committed_position((folder / "committed").read_bytes())
     except FileNotFoundError:
         return UNLIMITED
+
+
+def identity_line(identity: str) -> bytes:
+    """The content of the ``identity`` file: 32 hexadecimal digits that no other recording has."""
+    return f"{identity}\n".encode()
+
+
+def read_identity(folder: Path) -> str:
+    """The identity of the recording in ``folder``; "" where it has none (made by an older version) or it is garbled."""
+    try:
+        line = (folder / "identity").read_bytes()
+    except FileNotFoundError:
+        return ""
+    return line[:-1].decode() if re.fullmatch(rb"[0-9a-f]{32}\n", line) else ""
