@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ from ground.link.gather import deliveries
 from ground.link.mqtt import Address, Client, Delivery
 from ground.live import PERIOD, LiveStream
 from ground.processing.follow import Follower
+from ground.recording.durable import make_folder, write_durably
 from ground.recording.read import Recording
 from ground.recording.write import Recorder
 
@@ -31,6 +33,7 @@ SUBSCRIPTION: Final = ("tm/#", 1)
 LEDGER_TOPIC: Final = "ledger"
 
 _SESSION_SECONDS: Final = 7 * 86_400
+_SESSION_NAME: Final = re.compile(rb"[!-~]{1,128}")
 _RETRY_SECONDS: Final = 1.0
 _TELL_SECONDS: Final = 0.1
 
@@ -147,12 +150,26 @@ class Ingest:
 
 
 def _session_name(data: Path) -> str:
-    """The MQTT client identifier of this data folder: the broker keeps its session under it across restarts."""
+    """The MQTT client identifier of this data folder: the broker keeps its session under it across restarts.
+
+    Raises :class:`~ground.errors.RecordingError` where the folder takes no file.
+    """
     file = data / "session"
-    if not file.exists():
-        data.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"ground-ingest-{secrets.token_hex(6)}\n", "utf-8")
-    return file.read_text("utf-8").strip()
+    try:
+        if file.exists():
+            octets = file.read_bytes().strip()
+            if _SESSION_NAME.fullmatch(octets):
+                return octets.decode()
+            log.warning(
+                "%s: empty or garbled; a new session begins, what the broker kept for the old one is lost", file
+            )
+        name = f"ground-ingest-{secrets.token_hex(6)}"
+        make_folder(data)
+        # The broker keeps messages for a name that must outlive a crash as well.
+        write_durably(file, f"{name}\n".encode())
+    except OSError as error:
+        raise RecordingError(f"the data folder is not writable ({error.strerror})", path=str(data)) from error
+    return name
 
 
 def _say(state: Any) -> None:

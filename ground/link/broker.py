@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import iotcore
 
-from ground.errors import LinkError
+from ground.errors import ConfigError, LinkError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,8 @@ class EmbeddedBroker:
     def start(self) -> None:
         """Start it and wait until it listens (blocking, well under a second).
 
-        Raises :class:`~ground.errors.LinkError` where a port is taken or it doesn't come up.
+        Raises :class:`~ground.errors.LinkError` where a port is taken or it doesn't come up,
+        :class:`~ground.errors.ConfigError` where the folder takes no file.
         """
         self.port = self.port or _free_port()
         self.port_v4 = self.port_v4 or _free_port()
@@ -82,6 +83,9 @@ class EmbeddedBroker:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             config.write_text(_ROUTER + "".join(tables), "utf-8")
+        except OSError as error:
+            raise ConfigError(f"{self.folder}: not writable ({error.strerror}); choose another folder") from error
+        try:
             self._broker = iotcore.Broker(config_path=str(config))
             # Ctrl-C reaches every process of the terminal. The child must not die of it before we have disconnected
             # from it, nor print a traceback; it inherits that the signal is blocked.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from ground.blocks import NO_TIME, Nanoseconds, Octets
+from ground.errors import RecordingError
 from ground.recording.scan import Damage, SegmentScan
-from ground.recording.segment import UNLIMITED, read_committed, segment_name, segment_positions
+from ground.recording.segment import UNLIMITED, read_committed, read_identity, segment_name, segment_positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ _JOINED_OCTETS: Final = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class RecordedBlock:
-    """n messages with the positions ``position`` to ``position + n - 1``, as columns that share the file's memory.
+    """n messages with the positions ``position`` to ``position + n - 1``, as columns that share memory.
 
     ``received``: int64 (n,), ns since 1970 UTC by the receiving machine's clock.
     ``ert``: int64 (n,), earth receive time of the first frame, :data:`~ground.blocks.NO_TIME` where none was sent.
@@ -64,19 +66,33 @@ class Recording:
     ``committed`` tells up to which position (exclusive) the recording may be read: a recorder's, in the same process.
     Without it the folder's ``committed`` file tells, and a folder without that file is read to its end.
 
-    ``damage`` collects what was stepped over, by segment and offset, however often it is read again.
     """
 
     def __init__(self, folder: Path, committed: Callable[[], int] | None = None) -> None:
         self.folder = folder
-        self.damage: dict[tuple[Path, int], Damage] = {}
+        self._damage: dict[tuple[Path, int], Damage] = {}
+        self._lock = threading.Lock()
+        """Guards ``_damage``: one thread reads the recording, another one tells what it met."""
         self.committed = committed or (lambda: read_committed(folder))
         self._scan: SegmentScan | None = None
 
     @property
     def identity(self) -> str:
-        """Stand-in."""
-        return ""
+        """What tells this recording from every other: 32 hexadecimal digits, made with it and kept when it is moved.
+
+        "" for one that an older version wrote, until a recorder opens it again. Raises
+        :class:`~ground.errors.RecordingError` where the folder cannot be read.
+        """
+        try:
+            return read_identity(self.folder)
+        except OSError as error:
+            raise RecordingError(f"cannot be read ({error.strerror})", path=str(self.folder / "identity")) from error
+
+    @property
+    def damage(self) -> dict[tuple[Path, int], Damage]:
+        """What was stepped over so far, by segment and offset, however often it is read again. For any thread."""
+        with self._lock:
+            return self._damage.copy()
 
     def first(self) -> int:
         """The position of the oldest message; 0 in an empty recording."""
@@ -99,7 +115,7 @@ class Recording:
         """Blocks of at most ``limit`` messages from ``position`` to what is committed now, in order.
 
         Small batches are joined. Go on from the ``end`` of the last block. Damage goes to :attr:`damage`; it never
-        raises. Raises :class:`~ground.errors.RecordingError` where a segment cannot be opened.
+        raises. Raises :class:`~ground.errors.RecordingError` where a segment cannot be opened or read.
         """
         joined: list[pa.RecordBatch] = []
         start = end = position
@@ -140,7 +156,8 @@ class Recording:
                     yield at + cut, batch.slice(cut, limit)
 
     def _report(self, damage: Damage) -> None:
-        self.damage.setdefault((damage.segment, damage.offset), damage)
+        with self._lock:
+            self._damage.setdefault((damage.segment, damage.offset), damage)
 
 
 def _block(position: int, batches: list[pa.RecordBatch]) -> RecordedBlock:

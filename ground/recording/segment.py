@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -52,8 +52,14 @@ MARKER: Final = b"\xff\xff\xff\xff"
 _OPTIONS: Final = pa.ipc.IpcWriteOptions()  # the default looks into the environment anew each time
 _MAX_HEADER: Final = 65536
 _SEAL: Final = re.compile(rb"crc32 ([0-9a-f]{8})")
+# Strings in a header stand behind their lengths.
+_POSITION: Final = re.compile(rb"\x14\0\0\0(\d{20})\0")
+_CRC32: Final = re.compile(rb"\x08\0\0\0([0-9a-f]{8})\0")
 _UNSEALED: Final = b"crc32 00000000"
 
+
+TRUNCATED: Final = "truncated"
+"""What is wrong with a batch that ends too soon; it may be one that is being written."""
 
 UNLIMITED: Final = np.iinfo(np.int64).max
 """The committed position of a recording whose ``committed`` file is missing or unreadable: read it to its end."""
@@ -86,20 +92,36 @@ def encode(batch: pa.RecordBatch, position: int) -> tuple[bytes, memoryview]:
     return bytes(header), body
 
 
-def header_size(octets: memoryview, at: int) -> int:
-    """The length in octets of the header at ``at``, its seal verified. Raises ``ValueError`` saying what is wrong."""
-    if len(octets) - at < 8:
-        raise ValueError("truncated")
+class Header(NamedTuple):
+    """What the sealed header of a batch says. ``size`` and ``body``: octets of the header, and of the body behind it.
+
+    ``crc32``: of the body.
+    """
+
+    position: int
+    rows: int
+    size: int
+    body: int
+    crc32: int
+
+
+def header_size(start: bytes) -> int:
+    """The length in octets of the header that begins with these 8. Raises ``ValueError`` saying what is wrong."""
+    if len(start) < 8:
+        raise ValueError(TRUNCATED)
     marker: int
     size: int
-    marker, size = struct.unpack_from("<iI", octets, at)
+    marker, size = struct.unpack("<iI", start)
     if marker == 0 and size == 0:
         raise ValueError("zeros")
     if marker != -1 or size % 8 or not 0 < size <= _MAX_HEADER:
         raise ValueError("not a record batch")
-    if len(octets) - at < 8 + size:
-        raise ValueError("truncated")
-    header = bytearray(octets[at : at + 8 + size])
+    return 8 + size
+
+
+def read_header(octets: bytes) -> Header:
+    """What the header says, its seal verified. Raises ``ValueError`` saying what is wrong."""
+    header = bytearray(octets)
     seal = _SEAL.search(header)
     if seal is None:
         raise ValueError("header without its CRC-32")
@@ -108,7 +130,47 @@ def header_size(octets: memoryview, at: int) -> int:
     header[digits] = b"00000000"
     if zlib.crc32(header) != expected:
         raise ValueError("wrong CRC-32 of the header")
-    return 8 + size
+    position, crc32 = _POSITION.search(octets), _CRC32.search(octets)
+    try:
+        rows, body = _lengths(octets)
+    except struct.error:
+        rows = body = -1
+    if position is None or crc32 is None or rows < 0 or body < 0 or int(position[1]) > UNLIMITED - rows:
+        raise ValueError("a header that contradicts itself")
+    return Header(int(position[1]), rows, len(octets), body, int(crc32[1], 16))
+
+
+def _lengths(header: bytes) -> tuple[int, int]:
+    """Rows of the record batch and octets of its body, so that a batch can be passed without reading it (Message.fbs of
+    the Arrow columnar format: field 3 of ``Message``, field 0 of the ``RecordBatch`` in its field 2)."""
+
+    def place(table: int, number: int) -> int:
+        """Where a field of a FlatBuffers table is."""
+        vtable = table - struct.unpack_from("<i", header, table)[0]
+        return table + int(struct.unpack_from("<H", header, vtable + 4 + 2 * number)[0])
+
+    message = 8 + struct.unpack_from("<I", header, 8)[0]
+    batch = place(message, 2)
+    batch += struct.unpack_from("<I", header, batch)[0]
+    (body,) = struct.unpack_from("<q", header, place(message, 3))
+    (rows,) = struct.unpack_from("<q", header, place(batch, 0))
+    return rows, body
+
+
+def decode(octets: bytes, header: Header) -> pa.RecordBatch:
+    """The batch of a whole IPC message; it shares the memory. Raises ``ValueError`` for one that proves itself, but
+    cannot be read without harm."""
+    if zlib.crc32(memoryview(octets)[header.size :]) != header.crc32:
+        raise ValueError("wrong CRC-32 of the body")
+    try:
+        batch = pa.ipc.read_record_batch(pa.ipc.read_message(octets), SCHEMA)
+        # Offsets that lead outside, text that isn't UTF-8: a third of what the CRC-32 takes.
+        batch.validate(full=True)
+    except (OSError, EOFError, pa.ArrowException) as error:
+        raise ValueError("columns that contradict themselves") from error
+    if any(batch.column(field.name).null_count for field in _FIELDS if not field.nullable):
+        raise ValueError("a message without topic, payload or time of receipt")
+    return batch
 
 
 def committed_line(position: int) -> bytes:
@@ -129,3 +191,17 @@ def read_committed(folder: Path) -> int:
         return committed_position((folder / "committed").read_bytes())
     except FileNotFoundError:
         return UNLIMITED
+
+
+def identity_line(identity: str) -> bytes:
+    """The content of the ``identity`` file: 32 hexadecimal digits that no other recording has."""
+    return f"{identity}\n".encode()
+
+
+def read_identity(folder: Path) -> str:
+    """The identity of the recording in ``folder``; "" where it has none (made by an older version) or it is garbled."""
+    try:
+        line = (folder / "identity").read_bytes()
+    except FileNotFoundError:
+        return ""
+    return line[:-1].decode() if re.fullmatch(rb"[0-9a-f]{32}\n", line) else ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
+import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ground.errors import RecordingError
+from ground.recording.durable import make_folder, sync, write_all, write_durably
 from ground.recording.messages import Part, columns, count, size
 from ground.recording.read import Recording
 from ground.recording.segment import (
@@ -21,7 +24,9 @@ from ground.recording.segment import (
     UNLIMITED,
     committed_line,
     encode,
+    identity_line,
     read_committed,
+    read_identity,
     segment_name,
     segment_positions,
 )
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
+
+log = logging.getLogger("ground.recording")
 
 _BATCH_OCTETS: Final = 4 << 20
 """Octets of a batch, nearly. A batch is decoded in one go, and what is made of it takes many times its memory."""
@@ -126,18 +133,17 @@ class Recorder:
 
     def _open(self) -> None:
         try:
-            for missing in reversed([path for path in (self.folder, *self.folder.parents) if not path.exists()]):
-                missing.mkdir(exist_ok=True)
-                _sync(missing.parent)
+            make_folder(self.folder)
             self._committed_file = os.open(self.folder / "committed", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             fcntl.flock(self._committed_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _give_identity(self.folder)
             # The end of the last segment may have become durable without being acknowledged: it stays. Acknowledged
             # messages whose segment was damaged since keep their positions.
             acknowledged = read_committed(self.folder)
             durable = Recording(self.folder, lambda: UNLIMITED).end()
             self.committed = durable if acknowledged == UNLIMITED else max(durable, acknowledged)
             for first in segment_positions(self.folder)[-1:]:
-                _sync(self.folder / segment_name(first))
+                sync(self.folder / segment_name(first))
             os.pwrite(self._committed_file, committed_line(self.committed), 0)
         except BlockingIOError as error:
             raise RecordingError("another process is recording into this folder", path=str(self.folder)) from error
@@ -171,7 +177,7 @@ class Recorder:
             self._finish_segment()
         segment = self._open_segment(position)
         batch, malformed = columns(parts, received)
-        segment.octets += _write_all(segment.file, encode(batch, position))
+        segment.octets += sum(write_all(segment.file, part) for part in encode(batch, position))
         self.malformed += malformed
 
     def _open_segment(self, position: int) -> _Segment:
@@ -182,15 +188,15 @@ class Recorder:
                 # A crash before its first batch was whole. It holds nothing that anyone was promised.
                 path.replace(path.with_suffix(".torn"))
             self._segment = _Segment(path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
-            self._segment.octets = _write_all(self._segment.file, (PREAMBLE,))
-            _sync(self.folder)
+            self._segment.octets = write_all(self._segment.file, PREAMBLE)
+            sync(self.folder)
         return self._segment
 
     def _finish_segment(self) -> None:
         segment, self._segment = self._segment, None
         if segment:
             try:
-                _write_all(segment.file, (END,))
+                write_all(segment.file, END)
                 os.fdatasync(segment.file)
             finally:
                 os.close(segment.file)
@@ -214,6 +220,19 @@ class Recorder:
             os.close(self._committed_file)
 
 
+def _give_identity(folder: Path) -> None:
+    """A recording that has no identity yet, or whose identity was damaged, gets one."""
+    if read_identity(folder):
+        return
+    path = folder / "identity"
+    if path.exists():
+        log.warning(
+            "%s: garbled; this recording gets a new identity, and what was stored from it does not know it any more",
+            path,
+        )
+    write_durably(path, identity_line(secrets.token_hex(16)))
+
+
 def _cut(parts: list[Part], received: NDArray[np.int64]) -> Iterator[tuple[list[Part], NDArray[np.int64]]]:
     """Pieces for a batch each."""
     start = first = number = octets = 0
@@ -224,23 +243,3 @@ def _cut(parts: list[Part], received: NDArray[np.int64]) -> Iterator[tuple[list[
         octets += size(part)
         number += count(part)
     yield parts[start:], received[first:]
-
-
-def _write_all(file: int, parts: Sequence[bytes | memoryview]) -> int:
-    """Write every octet of ``parts``; returns how many. The kernel may take less than it is given in one call."""
-    total = 0
-    for part in parts:
-        rest = memoryview(part)
-        while rest:
-            rest = rest[os.write(file, rest) :]
-        total += len(part)
-    return total
-
-
-def _sync(path: Path) -> None:
-    """Make the file or directory at ``path`` durable as it is."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

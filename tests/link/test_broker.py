@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aiomqtt
 import pytest
 
-from ground.errors import LinkError
+from ground.errors import ConfigError, LinkError
 from ground.link.broker import EmbeddedBroker
 from ground.link.mqtt import Client, parse_broker_url
 
@@ -52,6 +52,12 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(LinkError, match=str(port)):
             EmbeddedBroker(tmp_path, port).start()
+
+
+def test_a_folder_that_takes_no_file_is_not_the_ports_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=f"{tmp_path}/file/broker: not writable"):
+        EmbeddedBroker(tmp_path / "file" / "broker").start()
 
 
 PARENT = """

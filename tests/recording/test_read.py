@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,10 +15,12 @@ from mqtt5 import PublishPacket
 
 from ground.errors import RecordingError
 from ground.recording.read import Recording
-from ground.recording.segment import PREAMBLE, committed_line, segment_name, segment_positions
+from ground.recording.scan import Damage
+from ground.recording.segment import PREAMBLE, SCHEMA, committed_line, encode, segment_name, segment_positions
 from ground.recording.write import Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BATCHES, ROWS = 3, 2
@@ -224,3 +229,89 @@ def test_a_segment_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / segment_name(0)).mkdir()
     with pytest.raises(RecordingError, match="cannot be read"):
         list(Recording(tmp_path).read(0))
+
+
+@pytest.mark.parametrize("kept", [0, 100, 2000, 40_000, 60_000])
+async def test_a_segment_cut_off_by_another_hand_while_it_is_read(tmp_path: Path, kept: int) -> None:
+    async with Recorder(tmp_path) as recorder:
+        for n in range(10):
+            await recorder.append([PublishPacket("t", bytes([n]) * 10_000)], np.zeros(1, np.int64))
+    path = tmp_path / segment_name(0)
+    reader = Recording(tmp_path)
+    blocks = []
+    for block in reader.read(0, limit=1):
+        blocks.append(block)
+        if len(blocks) == 3:
+            os.truncate(path, kept)
+    assert [block.payload[block.offset[0]] for block in blocks if len(block)] == list(range(sum(map(len, blocks))))
+    assert sum(map(len, blocks)) == max(4, kept // 10_600)  # one is read ahead
+    assert blocks[-1].end == 10
+    (damage,) = reader.damage.values()
+    assert damage.reason == "truncated"
+    assert damage.lost == 10 - sum(map(len, blocks))
+
+
+def forged(batch: pa.RecordBatch, change: Callable[[bytearray], None]) -> bytes:
+    """An IPC message whose body was changed, and whose seals are right all the same."""
+    body = bytearray(encode(batch, 2)[1])
+    change(body)
+    header = bytearray(encode(batch, 2)[0])
+    place = header.index(struct.pack("<I", 8) + b"%08x" % zlib.crc32(encode(batch, 2)[1])) + 4
+    header[place : place + 8] = b"%08x" % zlib.crc32(body)
+    seal = header.index(b"crc32 ") + 6
+    header[seal : seal + 8] = b"00000000"
+    header[seal : seal + 8] = b"%08x" % zlib.crc32(header)
+    return bytes(header + body)
+
+
+def offsets(column: int, *values: int) -> Callable[[pa.RecordBatch], Callable[[bytearray], None]]:
+    def of(batch: pa.RecordBatch) -> Callable[[bytearray], None]:
+        old = np.frombuffer(memoryview(batch.column(column).buffers()[1] or b""), np.int32)[:3].tobytes()
+        return lambda body: body.__setitem__(slice(at := body.index(old), at + 12), struct.pack("<3i", *values))
+
+    return of
+
+
+@pytest.mark.parametrize("column", [3, 5, 6])
+@pytest.mark.parametrize("values", [(-4, 2, 5), (0, -1, 5), (0, 4, 3), (5, 3, 0), (0, 2, 2**31 - 1), (-9, -5, -1)])
+def test_offsets_that_lead_outside_cost_their_batch_only(
+    tmp_path: Path, segment: bytes, starts: list[int], column: int, values: tuple[int, ...]
+) -> None:
+    text = pa.array(["one", "four4"])
+    integers = pa.array([1, 2])
+    times = integers.view(SCHEMA.field("received").type)
+    columns = [times, times, integers, text, integers, pa.array(["ab", "abcdef"]), pa.array([b"x", b"xyz"])]
+    batch = pa.record_batch(columns, schema=SCHEMA)
+    message = forged(batch, offsets(column, *values)(batch))
+    (tmp_path / segment_name(0)).write_bytes(segment[: starts[1]] + message + segment[starts[2] :])
+    found, reader = read(tmp_path)
+    assert found == EVERYTHING - {2, 3}
+    (damage,) = reader.damage.values()
+    assert (damage.offset, damage.lost) == (starts[1], 2)
+    assert "contradict" in damage.reason
+
+
+def test_text_that_is_not_utf_8_costs_its_batch_only(tmp_path: Path, segment: bytes, starts: list[int]) -> None:
+    message = segment[starts[1] : starts[2]]
+    batch = pa.ipc.read_record_batch(pa.ipc.read_message(message), SCHEMA)
+
+    def change(body: bytearray) -> None:
+        body[body.index(b"tm/m")] = 0xFF
+
+    forgery = forged(batch, change)
+    (tmp_path / segment_name(0)).write_bytes(segment[: starts[1]] + forgery + segment[starts[2] :])
+    found, reader = read(tmp_path)
+    assert found == EVERYTHING - {2, 3}
+    assert [damage.offset for damage in reader.damage.values()] == [starts[1]]
+
+
+def test_damage_is_told_while_more_is_met(tmp_path: Path) -> None:
+    """A look at it is one moment's, whatever the reading thread finds meanwhile."""
+    reader = Recording(tmp_path)
+    reader._report(Damage(tmp_path, 0, 1, "?", 1))
+    seen = []
+    for damage in reader.damage.values():
+        seen.append(damage)
+        reader._report(Damage(tmp_path, len(seen), 1, "?", 1))
+    assert len(seen) == 1
+    assert len(reader.damage) == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -231,3 +232,47 @@ async def test_positions_of_acknowledged_messages_are_not_used_twice(tmp_path: P
     reader = Recording(tmp_path)
     assert [(block.position, len(block)) for block in reader.read(0)] == [(5, 5)]
     assert [damage.lost for damage in reader.damage.values()] == [5]
+
+
+async def test_a_recording_keeps_its_identity(tmp_path: Path) -> None:
+    identities = []
+    for _ in range(2):
+        async with Recorder(tmp_path / "r") as recorder:
+            await recorder.append(packets(0, 1), times(1))
+            identities.append(Recording(tmp_path / "r").identity)
+    moved = (tmp_path / "r").rename(tmp_path / "moved")
+    identities.append(Recording(moved).identity)
+    async with Recorder(tmp_path / "r"):
+        other = Recording(tmp_path / "r").identity
+    assert identities == identities[:1] * 3
+    assert re.fullmatch("[0-9a-f]{32}", other)
+    assert other != identities[0]
+
+
+async def test_an_old_recording_has_no_identity_until_it_is_written_again(tmp_path: Path) -> None:
+    async with Recorder(tmp_path) as recorder:
+        await recorder.append(packets(0, 1), times(1))
+    file = tmp_path / "identity"
+    file.unlink()
+    assert Recording(tmp_path).identity == ""
+    assert not file.exists()
+    async with Recorder(tmp_path):
+        assert Recording(tmp_path).identity
+    assert len(payloads(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("octets", [b"", b"\0" * 33, b"ab\n", b"\xff" * 32])
+async def test_a_garbled_identity_is_replaced_and_said(
+    tmp_path: Path, octets: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "identity").write_bytes(octets)
+    assert Recording(tmp_path).identity == ""
+    async with Recorder(tmp_path):
+        assert Recording(tmp_path).identity
+    assert str(tmp_path / "identity") in caplog.text
+
+
+def test_an_identity_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "identity").mkdir()
+    with pytest.raises(RecordingError, match=str(tmp_path)):
+        _ = Recording(tmp_path).identity
