@@ -125,7 +125,16 @@ def _file_as_messages(path: Path, mission: Mission) -> Iterator[Messages]:
         seq = (start + pieces[:-1]) // length
         none = np.full(len(seq), NO_TIME, np.int64)
         run = pa.array([_STATION] * len(seq), pa.string())
-        yield Messages(payload, pieces[:-1], np.diff(pieces), none, np.zeros(len(seq), np.int64), run, seq, position + np.arange(len(seq)))
+        yield Messages(
+            payload,
+            pieces[:-1],
+            np.diff(pieces),
+            none,
+            np.zeros(len(seq), np.int64),
+            run,
+            seq,
+            position + np.arange(len(seq)),
+        )
         position += len(seq)
 
 

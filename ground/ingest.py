@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ground.errors import RecordingError
@@ -18,24 +19,28 @@ from ground.processing.follow import Follower
 from ground.recording.durable import make_folder, write_durably
 from ground.recording.read import Recording
 from ground.recording.write import Recorder
+from ground.supervise import keep_going
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from ground.link.state import LinkState
     from ground.mission import Mission
     from ground.stores import Store
     from ground.xtce.plan import Plan
 
 log = logging.getLogger("ground.ingest")
 
-SUBSCRIPTION: Final = ("tm/#", 1)
+SUBSCRIPTIONS: Final = (("tm/#", 1), ("operator/#", 1))
 LEDGER_TOPIC: Final = "ledger"
 
 _SESSION_SECONDS: Final = 7 * 86_400
 _SESSION_NAME: Final = re.compile(rb"[!-~]{1,128}")
 _RETRY_SECONDS: Final = 1.0
 _TELL_SECONDS: Final = 0.1
+_LONGEST_LEDGER: Final = 28_000
+"""Octets; the embedded broker takes no message of more than 30,000."""
 
 _SHOW_PAUSE: Final = 4
 """Pause after publishing the live stream, by how long that took: it has a fifth of the time at most."""
@@ -55,6 +60,7 @@ class Ingest:
         self._client: Client | None = None
         self._follower: Follower | None = None
         self._recording_error: str | None = None
+        self._troubles: dict[str, str] = {}
         self.ready = asyncio.Event()
         """Set when the broker has confirmed the subscription for the first time."""
 
@@ -66,20 +72,17 @@ class Ingest:
         folder = self._data / "recording"
         name = await asyncio.to_thread(_session_name, self._data)
         client = Client(
-            self._broker, name, subscriptions=(SUBSCRIPTION,), session_expiry=_SESSION_SECONDS, on_state=_say
+            self._broker, name, subscriptions=SUBSCRIPTIONS, session_expiry=_SESSION_SECONDS, on_state=self._say
         )
-        async with Recorder(folder) as recorder:
-            live = LiveStream(client.publish)
-            recording = Recording(folder, lambda: recorder.committed)
-            self._follower = Follower(self._missions, recording, self._store, live=live, publish=client.publish)
-            async with client:
-                self._client = client
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._record(client, recorder), name="record")
-                    tasks.create_task(self._process(self._follower, live, recorder), name="follow")
-                    tasks.create_task(self._tell(client), name="ledger")
-                    await client.connected()
-                    self.ready.set()
+        async with Recorder(folder) as recorder, client:
+            self._client = client
+            async with asyncio.TaskGroup() as tasks:
+                # Nothing but the recorder itself ends recording: whatever else fails is begun again by itself.
+                tasks.create_task(self._record(client, recorder), name="record")
+                for task, work in (("processing", partial(self._process, client, recorder)), ("ledger", self._tell)):
+                    tasks.create_task(keep_going(task, work, self._troubles), name=task)
+                await client.connected()
+                self.ready.set()
 
     def report(self) -> dict[str, Any]:
         """The ledger of all stages, JSON-ready."""
@@ -94,7 +97,8 @@ class Ingest:
             }
             if self._recording_error is not None:
                 link["recording_error"] = self._recording_error
-        return {"link": link, **(self._follower.report(time.time_ns()) if self._follower else {"missions": {}, "balanced": True})}
+        processed = self._follower.report(time.time_ns()) if self._follower else {"missions": {}, "balanced": True}
+        return {"link": link, "troubles": dict(self._troubles), **processed}
 
     async def _record(self, client: Client, recorder: Recorder) -> None:
         """Everything that came while the last sync was in progress becomes durable with the next."""
@@ -116,14 +120,17 @@ class Ingest:
                 self._recording_error = None
                 return
 
-    async def _process(self, follower: Follower, live: LiveStream, recorder: Recorder) -> None:
+    async def _process(self, client: Client, recorder: Recorder) -> None:
         """What was recorded before now is stored, but not shown or announced again."""
-        folder = self._data / "recording"
-        first = await asyncio.to_thread(Recording(folder, lambda: recorder.committed).first)
+        live = LiveStream(client.publish)
+        recording = Recording(self._data / "recording", lambda: recorder.committed)
+        follower = Follower(self._missions, recording, self._store, live=live, publish=client.publish)
+        first = await asyncio.to_thread(recording.first)
         live.begin(await follower.start(first, recorder.committed))
+        self._follower = follower
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(follower.run(recorder), name="follow")
-            tasks.create_task(self._show(follower, live), name="live")
+            tasks.create_task(keep_going("live", partial(self._show, follower, live), self._troubles), name="live")
 
     async def _show(self, follower: Follower, live: LiveStream) -> None:
         """Right after a block, and not before the period has passed: nothing waits longer than it must.
@@ -138,15 +145,42 @@ class Ingest:
             now = time.monotonic()
             await asyncio.sleep(max(begun + PERIOD - now, _SHOW_PAUSE * (now - begun)))
 
-    async def _tell(self, client: Client) -> None:
-        """Publish the ledger, retained, when it has changed; ten times a second at most."""
-        said = b""
+    async def _tell(self) -> None:
+        """Publish the ledger and each mission's state, retained, when they have changed; ten times a second at most."""
+        assert self._client is not None
+        said: dict[str, bytes] = {}
+        connections = 0
         while True:
-            octets = json.dumps(self.report()).encode()
-            if octets != said:
-                await client.publish(LEDGER_TOPIC, octets, qos=0, retain=True)
-                said = octets
+            if connections != self._client.counts.connections:
+                connections = self._client.counts.connections
+                said.clear()  # a broker that was started anew has forgotten what it was told
+                if self._follower is not None:
+                    self._follower.announce_standing()
+            report = self.report()
+            messages = {LEDGER_TOPIC: fitting(report)}
+            for name, mission in report["missions"].items():
+                state = {key: mission.get(key) for key in ("running", "reason")}
+                messages[f"state/{name}"] = json.dumps(state).encode()
+            for topic, octets in messages.items():
+                if octets != said.get(topic):
+                    await self._client.publish(topic, octets, qos=0, retain=True)
+                    said[topic] = octets
             await asyncio.sleep(_TELL_SECONDS)
+
+    def _say(self, state: LinkState) -> None:
+        log.log(logging.INFO if state.connected else logging.WARNING, "broker: %s", state.reason)
+
+
+def fitting(report: dict[str, Any]) -> bytes:
+    """The ledger as a message that every broker takes: one that is too long leaves its channels out, and says so."""
+    octets = json.dumps(report).encode()
+    if len(octets) <= _LONGEST_LEDGER:
+        return octets
+    shorter = {
+        name: {**{key: value for key, value in mission.items() if key != "vcs"}, "vcs": {}, "vcs_left_out": True}
+        for name, mission in report["missions"].items()
+    }
+    return json.dumps({**report, "missions": shorter, "damage": report["damage"][:1]}).encode()
 
 
 def _session_name(data: Path) -> str:
@@ -170,7 +204,3 @@ def _session_name(data: Path) -> str:
     except OSError as error:
         raise RecordingError(f"the data folder is not writable ({error.strerror})", path=str(data)) from error
     return name
-
-
-def _say(state: Any) -> None:
-    log.log(logging.INFO if state.connected else logging.WARNING, "broker: %s", state.reason)

@@ -112,6 +112,10 @@ class Alarms:
         standing.sort(key=lambda alarm: (-SEVERITIES.index(alarm.severity), alarm.parameter))
         return [alarm.to_json() for alarm in standing]
 
+    def known(self) -> list[dict[str, Any]]:
+        """All that ever were out of limits, also those that are normal now, JSON-ready."""
+        return [alarm.to_json() for alarm in self._alarms.values()]
+
     def _change(self, change: Change) -> Alarm:
         alarm = self._alarms.setdefault(change.parameter, Alarm(change.parameter))
         state = alarm.hidden or alarm.state

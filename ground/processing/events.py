@@ -101,6 +101,5 @@ class Events:
     def restore(self, state: list[Any]) -> None:
         """Go on from what :meth:`state` gave."""
         self._open = {
-            (minute, severity, source, text): _Line(*numbers)
-            for minute, severity, source, text, *numbers in state
+            (minute, severity, source, text): _Line(*numbers) for minute, severity, source, text, *numbers in state
         }

@@ -1,4 +1,4 @@
-"""Follows a recording: a router reads it once and hands every mission its part; each is shown live and stored by itself."""
+"""Follows a recording: a router reads it once and hands every mission its part; each is shown and stored by itself."""
 
 from __future__ import annotations
 
@@ -154,10 +154,24 @@ class Follower:
                 await asyncio.wait([task], timeout=_LOOK_SECONDS)
                 for one in self._all:
                     await one.offer()
+                self._look_for_joined()
             await task
         finally:
             task.cancel()
         await asyncio.sleep(max(earliest - time.monotonic(), 0))
+
+    def announce_standing(self) -> None:
+        """Tell the broker how every alarm stands: it may have been started anew, or have missed a change."""
+        for name, partition in self.partitions().items():
+            if self._notices is not None and not self._keepings[name].provisional:
+                for alarm in partition.alarms():
+                    self._notices.stand(name, alarm)
+
+    def _look_for_joined(self) -> None:
+        for one in self._keepings.values():
+            if one.joined:
+                one.joined = False
+                self.announce_standing()
 
     def partitions(self) -> dict[str, Partition]:
         """The partition at the head of each mission that is processed."""
@@ -174,7 +188,11 @@ class Follower:
             elif one.stands is not None:
                 missions[name] = {"rows": one.report(), "balanced": False}
             if name in missions:
-                missions[name] |= {"running": one.stands is None, "reason": one.stands, "behind_s": self._behind(one, now)}
+                missions[name] |= {
+                    "running": one.stands is None,
+                    "reason": one.stands,
+                    "behind_s": self._behind(one, now),
+                }
         damage = [*self._recording.damage.values()]
         ground = self._ground.head
         return {

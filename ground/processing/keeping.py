@@ -97,8 +97,9 @@ class _Waiting:
 class Keeping:
     """``name``'s partition, made by ``make`` from a checkpoint or, where there is none, from a position.
 
-    ``head``: what live sees, None while the mission stands still. ``provisional``: it began without its past. ``stored``:
-    the newest durable checkpoint. ``error``: why the store refuses; ``stands``: why nothing is processed.
+    ``head``: what live sees, None while the mission stands still. ``provisional``: it began without its past;
+    ``joined``: it has it since somebody looked. ``stored``: the newest durable checkpoint. ``error``: why the store
+    refuses; ``stands``: why nothing is processed.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Keeping:
         self.name = name
         self.head: Processes | None = None
         self.provisional = True
+        self.joined = False
         self.stored = Checkpoint(0, b"")
         self.stored_received = 0
         self.counts: Mapping[str, Count] = {}
@@ -255,6 +257,7 @@ class Keeping:
 
     def _join(self, partition: Processes) -> None:
         self.head, self._together, self.provisional, self.stands = partition, True, False, None
+        self.joined = True
 
     async def _from_store(self) -> Processes:
         checkpoint = await self._store.checkpoint(self.name)
@@ -309,9 +312,7 @@ class Keeping:
             if not blocks:
                 return False
 
-    async def _append(
-        self, rows: list[Rows], entries: Sequence[Entry], checkpoint: Checkpoint, received: int
-    ) -> None:
+    async def _append(self, rows: list[Rows], entries: Sequence[Entry], checkpoint: Checkpoint, received: int) -> None:
         """Append, again and again until the store takes it. ``rows`` is emptied: it is much memory."""
         joined = await asyncio.to_thread(_joined, rows)
         rows.clear()

@@ -43,9 +43,9 @@ class MissionLedger:
     """One mission: all stations, all virtual channels. Times are SCET, ns since 1970 UTC.
 
     ``duplicate``: frames received again, redelivered by the broker or sent twice. ``missing``: frames that a station's
-    running numbers say it published and that never arrived here (the broker dropped them). ``implausible``: messages whose running number isn't believed. ``restarts``: publishers
-    that began their numbers again under the same name. ``repeated``: packets that
-    were there before, octet for octet. ``rows``: decoded packets by container.
+    running numbers say it published and that never arrived here (the broker dropped them). ``implausible``: messages
+    whose running number isn't believed. ``restarts``: publishers that began their numbers again under the same name.
+    ``repeated``: packets that were there before, octet for octet. ``rows``: decoded packets by container.
     """
 
     frames_in: int = 0

@@ -67,8 +67,8 @@ class Part:
     """What the recording holds of one mission in the positions [start, stop).
 
     ``received``: int64 (stop - start,), ns since 1970 UTC by the recorder's clock, of all positions; ``ert``: the same
-    by the stations', where they say it. ``stations``: telemetry by station. ``operator``: position and payload of each operator's message, in order. ``unrouted``: of the
-    part that belongs to no mission, the positions (k,) by topic.
+    by the stations', where they say it. ``stations``: telemetry by station. ``operator``: position and payload of each
+    operator's message, in order. ``unrouted``: of the part that belongs to no mission, the positions (k,) by topic.
     """
 
     start: int

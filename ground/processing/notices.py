@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from ground.errors import LinkError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ground.live import Publish
     from ground.processing.step import Step
+
+log = logging.getLogger("ground.processing")
 
 WAITING: Final = 10_000
 """Notices that may wait for the broker; more are dropped and counted. They can be had again from the store."""
@@ -24,22 +31,34 @@ class Notices:
         self.dropped = 0
         self._publish = publish
         self._prefix = prefix
-        self._waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(WAITING)
+        self._waiting: asyncio.Queue[tuple[str, bytes, bool]] = asyncio.Queue(WAITING)
 
     def announce(self, mission: str, step: Step) -> None:
         """Take what came out of a block of a mission; nothing is sent here."""
         for entry in [*step.alarms, *step.events]:
             where = {"time": str(entry.time), "position": str(entry.position), "place": entry.place}
             self._post(f"{entry.kind}/{mission}", {**entry.values, **where})
+            if entry.kind == "alarm":
+                self.stand(mission, entry.values)
+
+    def stand(self, mission: str, alarm: Mapping[str, Any]) -> None:
+        """How an alarm stands: retained, under its parameter; a normal one is nothing that a broker need keep."""
+        topic = f"alarm/{mission}/{alarm['parameter']}"
+        self._post(topic, alarm if alarm["state"] != "normal" else None, retain=True)
 
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
-            topic, payload = await self._waiting.get()
-            await self._publish(topic, payload, qos=1)
+            topic, payload, retain = await self._waiting.get()
+            try:
+                await self._publish(topic, payload, qos=1, retain=retain)
+            except LinkError as error:  # the broker refuses this one, not the next
+                self.dropped += 1
+                log.warning("%s is not announced: %s", topic, error)
 
-    def _post(self, topic: str, values: dict[str, Any]) -> None:
+    def _post(self, topic: str, values: Mapping[str, Any] | None, *, retain: bool = False) -> None:
+        payload = b"" if values is None else json.dumps(values).encode()
         try:
-            self._waiting.put_nowait((self._prefix + topic, json.dumps(values).encode()))
+            self._waiting.put_nowait((self._prefix + topic, payload, retain))
         except asyncio.QueueFull:
             self.dropped += 1

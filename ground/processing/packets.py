@@ -104,9 +104,7 @@ class PacketStage:
         timeless = packets.time == NO_TIME
         time = np.where(timeless, packets.ert, packets.time) if timeless.any() else packets.time
         digest = digests(packets.data, packets.start, packets.length)
-        return Stream(
-            source, realtime, replace(packets, time=time, position=position, place=place, digest=digest)
-        )
+        return Stream(source, realtime, replace(packets, time=time, position=position, place=place, digest=digest))
 
     def state(self) -> list[Any]:
         """What is remembered of each channel, JSON-ready."""

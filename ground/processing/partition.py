@@ -106,8 +106,8 @@ class Partition:
             yield Telemetry(Rows(self.mission.name, container, batch), realtime, position, place)
 
     def alarms(self) -> list[dict[str, Any]]:
-        """Every alarm that isn't normal, JSON-ready."""
-        return self._watch.current()
+        """Every alarm that there ever was, as it stands, JSON-ready."""
+        return self._watch.known()
 
     def state(self) -> bytes:
         """All that has to be remembered at :attr:`position`: a line of JSON, then the packets known to the order."""

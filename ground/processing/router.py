@@ -26,7 +26,7 @@ GROUND: Final = "ground"
 
 
 def route(block: RecordedBlock, missions: Collection[str]) -> dict[str, Part]:
-    """The part of each of ``missions`` of which ``block`` has messages, and of :data:`GROUND` where there are others."""
+    """The part of each of ``missions`` of which ``block`` has messages, and of :data:`GROUND` where it has others."""
     topics = block.topic.dictionary_encode()
     code = topics.indices.to_numpy()
     telemetry: dict[str, dict[str, list[int]]] = {}

@@ -36,12 +36,18 @@ class Watch:
             if isinstance(action, Action):
                 actions.append(action)
             else:
-                self._account.event("warning", "operator", f"{{amount}} messages ignored: {action}", np.array([position]))
+                self._account.event(
+                    "warning", "operator", f"{{amount}} messages ignored: {action}", np.array([position])
+                )
         return actions
 
     def current(self) -> list[dict[str, Any]]:
         """Every alarm that isn't normal, JSON-ready."""
         return self._alarms.current()
+
+    def known(self) -> list[dict[str, Any]]:
+        """Every alarm that there ever was, as it stands, JSON-ready."""
+        return self._alarms.known()
 
     def state(self) -> dict[str, Any]:
         """All that is remembered, JSON-ready."""

@@ -20,9 +20,9 @@ class Rows:
     """Decoded packets of one container on their way to a store.
 
     ``batch``: Arrow record batch with the columns ``time`` timestamp[ns, UTC] (SCET), ``ert`` timestamp[ns, UTC],
-    ``seq`` uint16, ``digest`` int64 (over the packet's octets), then one column per parameter in engineering values. The
-    identity of a row is (mission, container, time, seq, digest): it is stored once however often it is handed over, and
-    two rows that differ in their digest alone are two rows.
+    ``seq`` uint16, ``digest`` int64 (over the packet's octets), then one column per parameter in engineering values.
+    The identity of a row is (mission, container, time, seq, digest): it is stored once however often it is handed over,
+    and two rows that differ in their digest alone are two rows.
     """
 
     mission: str

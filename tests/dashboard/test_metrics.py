@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ground.ledger import MissionLedger
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
@@ -14,7 +15,6 @@ from prometheus_client.registry import CollectorRegistry
 from dashboard.hub import Hub
 from dashboard.journal import Journal
 from dashboard.metrics import _Ground
-from ground.ledger import MissionLedger
 from ground.link.address import parse_broker_url
 
 if TYPE_CHECKING:

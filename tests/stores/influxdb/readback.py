@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from ground.decoder import MissionDecoder
 from ground.messages import Messages
+
 from ground.mission import load_mission
 from ground.stores import Checkpoint, Count
 from ground.xtce import plan, read
