@@ -51,6 +51,7 @@ def batches(container: str, samples: int) -> Iterator[pa.RecordBatch]:
             "time": pa.array(START + number * step).cast(TIME),
             "ert": pa.array(START + number * step + 10**9).cast(TIME),
             "seq": pa.array((number % 16384).astype(np.uint16)),
+            "digest": pa.array(number),
         }
         if container == "Text":
             modes = np.cumsum(random.random(len(number)) < 0.001) % 3
@@ -64,7 +65,7 @@ async def load(store: Store, samples: int) -> None:
     begun = time.perf_counter()
     for container in CONTAINERS:
         for batch in batches(container, samples):
-            await store.append([Rows("bench", container, batch)], Checkpoint(1, b""))
+            await store.append("bench", [Rows("bench", container, batch)], [], Checkpoint(1, b""))
     if isinstance(store, InfluxdbStore):
         await store.roll_up()
     print(f"loaded in {time.perf_counter() - begun:.0f} s", flush=True)

@@ -52,6 +52,7 @@ def batches(rows: int, parameters: int, step: int) -> list[pa.RecordBatch]:
             "time": pa.array(START + number * step).cast(TIME),
             "ert": pa.array(START + number * step + 10**9).cast(TIME),
             "seq": pa.array((number % 16384).astype(np.uint16)),
+            "digest": pa.array(number),
         }
         for name in range(parameters):
             columns[f"p{name}"] = pa.array(random.normal(0, 1000, n).astype(np.float32))

@@ -31,7 +31,7 @@ async def run(parameters: int, containers: int, scratch: Path) -> tuple[float, f
     wall, cpu = time.perf_counter(), time.process_time()
     await follower.run()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    stored = sum(count.stored for count in (await store.counts()).values())
+    stored = sum(count.stored for count in (await store.counts(loaded[0].name)).values())
     assert stored == PACKETS
     await store.close()
     return wall, cpu

@@ -1,7 +1,8 @@
 """Who may ask, and what a browser may do with the answer.
 
 A page of another site must not reach the telemetry through the viewer's browser: the Host header has to name this
-server (against DNS rebinding), and a WebSocket's Origin has to be the page that this server gave out.
+server (against DNS rebinding), and the
+Origin of a WebSocket, and of a request that changes anything, has to be the page that this server gave out.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ class Guard:
         host = headers.get("host", "")
         if _name(host) not in self._access.hosts:
             return JSONResponse({"detail": f"this server is not called {host!r}"}, 421)
-        if scope["type"] == "websocket" and not _same_site(headers.get("origin"), host):
+        changes = scope["type"] == "websocket" or scope.get("method") not in {"GET", "HEAD"}
+        if changes and not _same_site(headers.get("origin"), host):
             return JSONResponse({"detail": "pages of another site have no business here"}, 403)
         if self._access.password is None or scope["path"] == "/healthz":
             return None

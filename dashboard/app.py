@@ -15,6 +15,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from dashboard.access import Access, Guard, is_loopback
+from dashboard.alarms import alarms_router
 from dashboard.catalogue import Catalogue, describe_mission
 from dashboard.connections import BACKLOG, BoundedProtocol, raise_file_limit
 from dashboard.health import health_router
@@ -89,6 +90,7 @@ def create_app(
     app.include_router(metrics_router(hub, ledger))
     app.include_router(history_router(store, catalogues, hub))
     app.include_router(rows_router(store, by_name))
+    app.include_router(alarms_router(hub, store, by_name))
 
     @app.get("/api/missions")
     async def list_missions() -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def health_router(
             reasons.append("dashboard: there is no connection to the broker")
         try:
             async with asyncio.timeout(_PATIENCE):
-                await store.checkpoint()
+                await store.checkpoint("ground")
         except StoreError as error:
             reasons.append(f"store: {error}")
         except TimeoutError:

@@ -18,9 +18,11 @@ import aiomqtt
 import pyarrow as pa
 
 from dashboard.newest import Newest
-from dashboard.untrusted import check_schema, read_clock, read_json, read_station
+from dashboard.untrusted import check_schema, read_alarm, read_clock, read_json, read_state, read_station
 from dashboard.viewer import LiveBatch, Viewer
 from ground.link.connection import acknowledge_now
+from ground.link.topics import operator
+from ground.processing.limits import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -33,7 +35,7 @@ Key = TypeVar("Key")
 
 _log = logging.getLogger(__name__)
 
-_TOPICS = ("schema", "live", "station", "clock", "event", "alarm")
+_TOPICS = ("schema", "live", "station", "clock", "event", "alarm", "state")
 _QOS = {"live": 0}
 _BACK_OFF = (0.5, 10.0)
 
@@ -81,6 +83,8 @@ class Hub:
         self._prefix = prefix
         self._viewers: set[Viewer] = set()
         self._standing: dict[str, str] = {}
+        self._alarms: dict[str, dict[str, dict[str, Any]]] = {}
+        self._connection: aiomqtt.Client | None = None
         self._schemas: dict[tuple[str, str, Kind], dict[str, bytes]] = {}
         if banner is not None:
             self._standing["banner"] = json.dumps({"type": "banner", "text": banner, "replay": True})
@@ -121,6 +125,7 @@ class Hub:
                     for topic in _TOPICS:
                         await client.subscribe(f"{self._prefix}{topic}/#", qos=_QOS.get(topic, 1))
                     self._recovered()
+                    self._connection = client
                     wait = _BACK_OFF[0]
                     async for message in client.messages:
                         acknowledge_now(client._client.socket())
@@ -130,7 +135,7 @@ class Hub:
             except Exception:  # a defect: pages stay open, and what comes after a new connection may do
                 self.counts["failures"] += 1
                 _log.exception("the connection to the broker %s is made anew", self._broker)
-            self.connected = False
+            self.connected, self._connection = False, None
             text = f"There is no connection to the broker {self._broker}: what you see is not live."
             self._stand("error", json.dumps({"type": "error", "text": text}))
             await asyncio.sleep(wait)
@@ -190,8 +195,41 @@ class Hub:
                 text = json.dumps(self._journal.enter(kind, mission, read_json(payload)))
                 for viewer in self._viewers:
                     viewer.report(text)
+            case ["alarm", mission, container, parameter]:
+                self._alarm(mission, f"{container}/{parameter}", payload)
+            case ["state", mission]:
+                about = {"type": "state", "mission": mission, "data": read_state(payload)}
+                self._stand(f"state/{mission}", json.dumps(about))
             case _:
                 raise ValueError("no such topic")
+
+    def alarms(self, mission: str) -> list[dict[str, Any]]:
+        """The alarms of a mission that aren't normal, the worst first."""
+        standing = self._alarms.get(mission, {})
+        return sorted(standing.values(), key=lambda a: (-SEVERITIES.index(a["severity"]), a["parameter"]))
+
+    async def operate(self, mission: str, values: Mapping[str, Any]) -> bool:
+        """Publish what an operator does with a mission; False where the broker can't be reached, or in a replay."""
+        client = self._connection
+        if client is None or self._prefix:
+            return False
+        try:
+            await client.publish(operator(mission), json.dumps(values), qos=1)
+        except aiomqtt.MqttError as error:
+            _log.warning("%s: not published: %s", operator(mission), error)
+            return False
+        return True
+
+    def _alarm(self, mission: str, parameter: str, payload: bytes) -> None:
+        """How an alarm stands; nothing where it is normal."""
+        standing = self._alarms.setdefault(mission, {})
+        if payload:
+            alarm = read_alarm(payload, parameter)
+            standing[_bounded(parameter, standing, MOST_REPORTS)] = alarm
+        else:
+            standing.pop(parameter, None)
+        data = self.alarms(mission)
+        self._stand(f"alarms/{mission}", json.dumps({"type": "alarms", "mission": mission, "data": data}))
 
     def _client(self) -> aiomqtt.Client:
         broker = self._broker

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pyarrow as pa
 
+from ground.processing.limits import SEVERITIES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -137,3 +139,24 @@ def _finite(text: str) -> float:
 
 def _refuse(constant: str) -> NoReturn:
     raise DamagedError(f"{constant} is not JSON")
+
+
+def read_state(payload: bytes) -> dict[str, Any]:
+    """Whether a mission is processed, and why not."""
+    values = read_object(payload)
+    if not isinstance(values.get("running"), bool) or not isinstance(values.get("reason"), str | None):
+        raise DamagedError("a state says whether it is running, and a reason or null")
+    return {"running": values["running"], "reason": values["reason"]}
+
+
+def read_alarm(payload: bytes, parameter: str) -> dict[str, Any]:
+    """How the alarm of ``parameter`` stands."""
+    values = read_object(payload)
+    if values.get("parameter") != parameter or values.get("severity") not in SEVERITIES:
+        raise DamagedError("an alarm has the parameter of its topic, and a severity")
+    if values.get("state") not in {"unacknowledged", "acknowledged", "returned", "shelved"}:
+        raise DamagedError(f"state = {values.get('state')!r}")
+    numbers = [values.get(name) for name in ("since", "raised", "position")]
+    if not all(isinstance(number, str) and re.fullmatch(r"-?[0-9]{1,20}", number) for number in numbers):
+        raise DamagedError("since, raised and position should be decimal strings")
+    return values

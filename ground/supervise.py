@@ -31,12 +31,13 @@ async def keep_going(name: str, work: Callable[[], Awaitable[None]], troubles: M
                 attempt = 0
                 await asyncio.wait([task])
             task.result()
-            return
         except Exception as error:
             reason = str(error) if isinstance(error, GroundError) else f"{type(error).__name__}: {error}"
             if troubles.get(name) != reason:
                 log.error("%s failed and is begun again: %s", name, reason, exc_info=log.isEnabledFor(logging.DEBUG))
             troubles[name] = reason
+        else:
+            return
         finally:
             if not task.done():
                 task.cancel()

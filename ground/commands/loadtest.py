@@ -32,6 +32,7 @@ from ground.loadtest.viewer import Viewer
 from ground.loadtest.watch import Watch
 from ground.loadtest.work import CONTAINERS, MISSION, PARAMETERS, write_mission
 from ground.mission import load_mission
+from ground.processing.router import GROUND
 from ground.xtce import read
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ async def _own_broker(scratch: Path, stack: AsyncExitStack) -> str:
 async def _is_empty(url: str, data: Path) -> None:
     store = await open_store(url, data)
     try:
-        if await store.checkpoint() is not None:
+        if await store.checkpoint(GROUND) is not None:
             raise ConfigError(f"--store {url} follows another recording already; a load test needs one without rows")
     finally:
         await store.close()

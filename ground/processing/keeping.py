@@ -222,18 +222,20 @@ class Keeping:
     async def drain(self) -> None:
         """Store what is decoded, before a stop. A store that refuses has its rows from the recording next time."""
         if self._task is not None:
-            if self._together:
-                await asyncio.wait([self._task], timeout=_DRAIN_SECONDS)
+            await asyncio.wait([self._task], timeout=_DRAIN_SECONDS if self._together else 0)
             if not self._task.done():
                 self._task.cancel()
                 await asyncio.wait([self._task])
                 return
-        if self._together and self.head is not None:
-            self._task = None
+        self._task = None
+        if self._together:
             self._hand_over(all_of_it=True)
-            if self._task is not None:
-                await asyncio.wait([self._task], timeout=_DRAIN_SECONDS)
-                self._task.cancel()
+            for task in self._tasks():
+                await asyncio.wait([task], timeout=_DRAIN_SECONDS)
+                task.cancel()
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [] if self._task is None else [self._task]
 
     def _take(self, step: Step, part: Part) -> None:
         waiting = self._waiting

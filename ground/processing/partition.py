@@ -26,6 +26,8 @@ from ground.xtce.decode import decode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from ground.blocks import Packets
     from ground.mission import Mission
     from ground.processing.messages import Messages, Part
@@ -143,12 +145,12 @@ class Partition:
 
 def _in_log_order(
     pieces: list[tuple[pa.RecordBatch, Packets]],
-) -> tuple[pa.RecordBatch, np.ndarray, np.ndarray]:
+) -> tuple[pa.RecordBatch, NDArray[np.int64], NDArray[np.int64]]:
     if len(pieces) == 1:
         [(batch, packets)] = pieces
         return batch, packets.position, packets.place
     position = np.concatenate([packets.position for _, packets in pieces])
     place = np.concatenate([packets.place for _, packets in pieces])
-    order = np.lexsort((place, position))
+    order: NDArray[np.int64] = np.lexsort((place, position)).astype(np.int64)
     joined: pa.RecordBatch = pa.concat_batches([batch for batch, _ in pieces])  # type: ignore[attr-defined]
-    return joined.take(pa.array(order)), position[order], place[order]
+    return joined.take(order), position[order], place[order]

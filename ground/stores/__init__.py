@@ -32,10 +32,10 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The position in the recording up to which (exclusive) all of a mission is stored, and its partition's state there.
+    """The position in the recording up to which (exclusive) all of a mission is stored, and its partition's state.
 
-    ``recording``: the identity of the recording that ``position`` belongs to. ``state`` is opaque to the store: it comes
-    back octet for octet.
+    ``recording``: the identity of the recording that ``position`` belongs to. ``state`` is opaque to the store: it
+    comes back octet for octet.
     """
 
     position: int
@@ -47,8 +47,9 @@ class Checkpoint:
 class Entry:
     """A line of a mission's journal: a change of an alarm, or an event.
 
-    ``kind``: ``alarm`` or ``event``. (mission, kind, ``position``, ``place``) is its identity, the place in the recording
-    that it comes from; handed over again, the newer content replaces the older (an event that repeats counts up).
+    ``kind``: ``alarm`` or ``event``. (mission, kind, ``position``, ``place``) is its identity, the place in the
+    recording that it comes from; handed over again, the newer content replaces the older (an event that repeats counts
+    up).
     ``time``: SCET, ns since 1970 UTC. ``subject``: the parameter (``container/parameter``) or the event's source.
     ``values``: JSON-ready content, at most 16 KiB as JSON.
     """

@@ -94,11 +94,11 @@ class Decoded:
 def decode(plan: Plan, packets: Packets) -> Decoded:
     """Decode ``packets``. Nothing that they contain raises.
 
-    A batch has the columns ``time`` and ``ert`` (timestamp[ns, UTC]), ``seq`` (uint16), ``digest`` (int64), then a column per parameter
-    that is not in the primary header, in engineering values: calibrated ones float64; integers and enumeration codes
-    the smallest integer type that holds them; floats as they are (16 bits as float32); booleans, utf8, binary and
-    timestamp[ns, UTC]. A value is null where a spline, a length-prefixed string or a time has none. Rows are in packet
-    order. A packet may be longer than its container.
+    A batch has the columns ``time`` and ``ert`` (timestamp[ns, UTC]), ``seq`` (uint16), ``digest`` (int64), then a
+    column per parameter that is not in the primary header, in engineering values: calibrated ones float64; integers and
+    enumeration codes the smallest integer type that holds them; floats as they are (16 bits as float32); booleans,
+    utf8, binary and timestamp[ns, UTC]. A value is null where a spline, a length-prefixed string or a time has none.
+    Rows are in packet order. A packet may be longer than its container.
 
     Containers that the definition doesn't tie to one APID give a batch per APID, named ``<container>_<apid>``.
     """

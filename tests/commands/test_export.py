@@ -35,7 +35,9 @@ THERMAL = batch([T0, T0 + 1], [0, 1], body=pa.array([2**63 - 1, -1], pa.int64())
 
 async def _fill(folder: Path) -> DuckdbStore:
     store = await DuckdbStore.open(folder)
-    await store.append([Rows("luna26", "Power", POWER), Rows("luna26", "Thermal", THERMAL)], Checkpoint(1, b""))
+    await store.append(
+        "luna26", [Rows("luna26", "Power", POWER), Rows("luna26", "Thermal", THERMAL)], [], Checkpoint(1, b"")
+    )
     return store
 
 

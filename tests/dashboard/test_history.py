@@ -18,12 +18,14 @@ from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch, same
 if TYPE_CHECKING:
     from tests.dashboard.conftest import Dashboard
 
-NAMES = [f"Power/{name}" for name in SCHEMA.names[3:]]
+NAMES = [f"Power/{name}" for name in SCHEMA.names[4:]]
 
 
 @pytest.fixture
 async def stored(dashboard: Dashboard) -> Dashboard:
-    await dashboard.store.append([Rows("luna26", "Power", random_batch(3000, seed=1))], Checkpoint(2**60 + 1, b""))
+    await dashboard.store.append(
+        "luna26", [Rows("luna26", "Power", random_batch(3000, seed=1))], [], Checkpoint(2**60 + 1, b"")
+    )
     return dashboard
 
 
@@ -102,7 +104,9 @@ async def test_what_orders_the_samples_is_no_parameter(stored: Dashboard, column
 
 
 async def test_latest(stored: Dashboard) -> None:
-    await stored.store.append([Rows("luna26", "Beacon", batch([T0], [0], on=pa.array([True])))], Checkpoint(1, b""))
+    await stored.store.append(
+        "luna26", [Rows("luna26", "Beacon", batch([T0], [0], on=pa.array([True])))], [], Checkpoint(1, b"")
+    )
     everything = pa.ipc.open_stream((await stored.client.get("/api/missions/luna26/latest")).content).read_all()
     expected = await stored.store.last("luna26", [*NAMES, "Beacon/on"])
     assert same(everything.replace_schema_metadata(None), expected)

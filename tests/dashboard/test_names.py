@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 async def test_a_mission_of_any_name(setup: Setup, publish: Publisher, tmp_path: Path, name: str) -> None:
     mission = dataclasses.replace(load_mission("luna26"), name=name)
     rows = batch([T0], [0], voltage=pa.array([1.5]))
-    await setup.store.append([Rows(name, "Power 1.0", rows)], Checkpoint(1, b""))
+    await setup.store.append(name, [Rows(name, "Power 1.0", rows)], [], Checkpoint(1, b""))
     async with setup.dashboard(missions=[mission]) as dashboard, dashboard.live() as socket:
         base = f"/api/missions/{quote(name, safe='').replace('.', '%2E')}"
         client = dashboard.client

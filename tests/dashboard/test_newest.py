@@ -15,7 +15,7 @@ from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch
 if TYPE_CHECKING:
     from tests.dashboard.conftest import Dashboard, Publisher
 
-NAMES = [f"Power/{name}" for name in SCHEMA.names[3:]]
+NAMES = [f"Power/{name}" for name in SCHEMA.names[4:]]
 
 
 def live(rows: pa.RecordBatch, payload: bytes | None = None) -> LiveBatch:
@@ -26,7 +26,7 @@ def live(rows: pa.RecordBatch, payload: bytes | None = None) -> LiveBatch:
 async def test_they_are_what_the_store_will_say(dashboard: Dashboard) -> None:
     """Bit for bit, for every type."""
     rows = random_batch(200, seed=3)
-    await dashboard.store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await dashboard.store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
     stored = await dashboard.store.last("luna26", NAMES)
     newest = Newest()
     newest.take(live(rows))
@@ -39,7 +39,7 @@ async def test_they_are_what_the_store_will_say(dashboard: Dashboard) -> None:
 
 async def test_playback_and_a_clock_that_was_set_back_dont_hide_them(dashboard: Dashboard, publish: Publisher) -> None:
     ahead = batch([T0 + 100 * MS, T0 + 200 * MS], [8, 9], voltage=pa.array([8.0, 9.0]))
-    await dashboard.store.append([Rows("luna26", "Power", ahead)], Checkpoint(1, b""))
+    await dashboard.store.append("luna26", [Rows("luna26", "Power", ahead)], [], Checkpoint(1, b""))
     asked = {"params": {"parameter": "Power/voltage"}, "headers": {"accept": "application/json"}}
 
     async def voltage() -> Any:
@@ -60,7 +60,7 @@ async def test_what_is_damaged_or_unknown_leaves_the_store_its_say(dashboard: Da
     names = ["Power/other", "Power/voltage", "no name"]
     assert (await newest.last(dashboard.store, "luna26", names)).num_rows == 0
     rows = batch([T0], [0], voltage=pa.array([1.0]))
-    await dashboard.store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await dashboard.store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
     stored = await dashboard.store.last("luna26", names)
     assert stored["last"].to_pylist() == [1.0]
     for payload in (None, b"", b"x" * 100, rows.serialize().to_pybytes()[:-60]):

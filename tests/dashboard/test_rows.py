@@ -25,7 +25,7 @@ URL = "/api/missions/luna26/rows/Power"
 
 @pytest.fixture
 async def stored(dashboard: Dashboard) -> Dashboard:
-    await dashboard.store.append([Rows("luna26", "Power", random_batch(N, seed=1))], Checkpoint(1, b""))
+    await dashboard.store.append("luna26", [Rows("luna26", "Power", random_batch(N, seed=1))], [], Checkpoint(1, b""))
     return dashboard
 
 
@@ -49,7 +49,7 @@ async def test_a_parameter_that_is_null_does_not_make_one_page_of_all(dashboard:
     voltage = pa.array([1.0 if i % 100 == 0 else None for i in range(N)])
     nothing = pa.nulls(N, pa.float64())
     rows = batch([T0 + i * MS for i in range(N)], [i % 7 for i in range(N)], voltage=voltage, nothing=nothing)
-    await dashboard.store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await dashboard.store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
     for chosen in ((), ("nothing",)):
         pages = [table async for table in read_rows(dashboard.store, "luna26", "Power", parameters=chosen, page=100)]
         assert max(table.num_rows for table in pages) <= 100
@@ -60,7 +60,7 @@ async def test_samples_of_one_instant_stay_together_and_years_apart_are_all_foun
     """Times over the whole range of 64 bits, before 1970 too; many rows at one time cannot be cut."""
     times = [FIRST + 1, -1, 0, 1, *[T0] * 50, T0 + 1, END - 2000 * MS]
     rows = batch(times, list(range(len(times))), voltage=pa.array([float(t) for t in times]))
-    await dashboard.store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await dashboard.store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
     pages = [table async for table in read_rows(dashboard.store, "luna26", "Power", page=10)]
     found = pa.concat_tables(pages)
     assert found["time"].cast(pa.int64()).to_pylist() == times
@@ -90,7 +90,7 @@ async def test_parquet_is_the_stores_own(stored: Dashboard) -> None:
 async def test_csv_has_every_digit(dashboard: Dashboard) -> None:
     big = pa.array([2**63 - 1, -(2**53) - 1], pa.int64())
     rows = batch([T0 + 1, T0 + MS], [1, 2], pa.schema([*batch([T0], [0]).schema, ("big", pa.int64())]), big=big)
-    await dashboard.store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+    await dashboard.store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
     answer = await dashboard.client.get(URL, params={"format": "csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     lines = list(csv.DictReader(io.StringIO(answer.text)))
