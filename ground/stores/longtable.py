@@ -27,6 +27,8 @@ def _schema(columns: dict[str, pa.DataType]) -> pa.Schema:
 IDENTITY = _schema({"time": TIME, "ert": TIME, "seq": pa.uint16(), "digest": pa.int64()})
 """The columns that every container has."""
 
+_KEYS = ("time", "seq", "digest")
+
 HISTORY = _schema(
     {
         "parameter": pa.string(),
@@ -61,12 +63,13 @@ class Name:
 def by_container(parameters: Sequence[str]) -> dict[str, list[Name]]:
     """The parameters asked for, each once, grouped by container.
 
-    Left out are what isn't a qualified name, and the identity's columns: they are no parameters.
+    Left out are what isn't a qualified name, and what makes a row's identity: that is no parameter. The earth receive
+    time, which every row has, can be asked for like one.
     """
     groups: dict[str, list[Name]] = {}
     for qualified in dict.fromkeys(parameters):
         container, slash, parameter = qualified.partition("/")
-        if slash and parameter not in IDENTITY.names:
+        if slash and parameter not in _KEYS:
             groups.setdefault(container, []).append(Name(container, parameter))
     return groups
 

@@ -114,7 +114,7 @@ def test_a_parameter_and_a_window_can_be_chosen(source: list[str], tmp_path: Pat
     assert export(*source, *window, *chosen, "--format", "csv", output=tmp_path / "out") == 0
     lines = list(csv.DictReader((tmp_path / "out" / "Power.csv").read_text("utf-8").splitlines()))
     assert [line["time"] for line in lines] == iso_times([T0 + i * MS for i in range(10, 20)])
-    assert list(lines[0]) == ["time", "ert", "seq", "i64", "mode"]
+    assert list(lines[0]) == ["time", "ert", "seq", "digest", "i64", "mode"]
     assert [line["i64"] and int(line["i64"]) for line in lines] == [
         "" if value is None else value for value in POWER.column("i64").slice(10, 10).to_pylist()
     ]

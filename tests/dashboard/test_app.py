@@ -56,7 +56,7 @@ async def test_parameters_that_are_defined_or_were_seen(dashboard: Dashboard) ->
     old = batch([T0], [0], schema, mode=pa.array([1], pa.uint8()), heat=pa.array([1], pa.float32()))
     seen = batch([T0], [0], data=pa.array([b"x"]))
     rows = [Rows("change5", "Packet_40", seen), Rows("change5", "Old", old)]
-    await dashboard.store.append("luna26", rows, [], Checkpoint(1, b""))
+    await dashboard.store.append("change5", rows, [], Checkpoint(1, b""))
     after = (await dashboard.client.get("/api/missions/change5/parameters")).json()
     added = [entry for entry in after if entry not in before]
     assert {entry["container"] for entry in added} == {"Packet_40", "Old"}
@@ -107,6 +107,8 @@ async def test_openapi_describes_every_path(dashboard: Dashboard) -> None:
     assert set(paths) == {
         "/healthz", "/readyz", "/metrics", "/api/missions", "/api/ledger", f"{mission}/parameters",
         f"{mission}/history", f"{mission}/latest", f"{mission}/rows/{{container}}",
+        f"{mission}/alarms", f"{mission}/alarms/acknowledge", f"{mission}/events",
+        f"{mission}/alarms/{{container}}/{{parameter}}/history", f"{mission}/alarms/{{container}}/{{parameter}}/{{action}}",
     }  # fmt: skip
 
 

@@ -59,7 +59,7 @@ async def test_without_a_broker_it_lives_and_is_not_ready(mosquitto_process: Mos
 
 
 async def test_a_store_that_does_not_answer(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hang() -> None:
+    async def hang(mission: str) -> None:
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ground.ledger import MissionLedger
+from ground.processing.ledger import MissionLedger
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest

@@ -74,7 +74,7 @@ async def test_a_window_is_half_open_and_parameters_can_be_chosen(stored: Dashbo
     assert all(a <= b for a, b in pairwise(times))
     query = {"start": str(times[10]), "stop": str(times[20]), "parameter": ["voltage"]}
     some = pa.ipc.open_stream((await stored.client.get(URL, params=query)).content).read_all()
-    assert some.schema.names == ["time", "ert", "seq", "voltage"]
+    assert some.schema.names == ["time", "ert", "seq", "digest", "voltage"]
     assert some["time"].cast(pa.int64()).to_pylist() == [t for t in times if times[10] <= t < times[20]]
     assert (await stored.client.get(URL, params={"start": "5", "stop": "5"})).status_code == 200
 

@@ -85,7 +85,7 @@ def test_every_message_sent_twice_changes_nothing_but_the_duplicates() -> None:
 @pytest.mark.parametrize("numbered", [True, False])
 def test_a_frame_that_repeats_is_no_gap_and_no_loss(numbered: bool) -> None:
     messages = frames_as_messages(np.fromfile(ROOT / "cases" / "hera-one-frame-three-times.u8", np.uint8), 1113)
-    [step], partition = cut("hera", {"s": messages if numbered else without_numbers(messages)}, [3])
+    [_], partition = cut("hera", {"s": messages if numbered else without_numbers(messages)}, [3])
     channel = partition.ledger.channel("s", 1)
     assert (channel.frames, channel.gaps, channel.lost, channel.packets) == (1, 0, 0, 6)
     assert partition.ledger.duplicate == 2
