@@ -22,7 +22,7 @@ from ground.recording.write import Recorder
 from ground.supervise import keep_going
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ground.link.state import LinkState
@@ -39,6 +39,17 @@ _SESSION_SECONDS: Final = 7 * 86_400
 _SESSION_NAME: Final = re.compile(rb"[!-~]{1,128}")
 _RETRY_SECONDS: Final = 1.0
 _TELL_SECONDS: Final = 0.1
+NOTHING_YET: Final[Mapping[str, Any]] = {
+    "position": {"recorded": 0, "processed": 0, "stored": 0},
+    "store": {"error": None, "behind_s": 0.0},
+    "unrouted": {},
+    "damage": [],
+    "damaged": 0,
+    "missions": {},
+    "balanced": True,
+}
+"""A ledger before anything is followed."""
+
 _LONGEST_LEDGER: Final = 28_000
 """Octets; the embedded broker takes no message of more than 30,000."""
 
@@ -97,7 +108,7 @@ class Ingest:
             }
             if self._recording_error is not None:
                 link["recording_error"] = self._recording_error
-        processed = self._follower.report(time.time_ns()) if self._follower else {"missions": {}, "balanced": True}
+        processed = self._follower.report(time.time_ns()) if self._follower else NOTHING_YET
         return {"link": link, "troubles": dict(self._troubles), **processed}
 
     async def _record(self, client: Client, recorder: Recorder) -> None:

@@ -44,7 +44,7 @@ def assert_is_the_pass(ledger: dict[str, Any], *, duplicate: int = 0) -> None:
     change5 = ledger["missions"]["change5"]
     assert change5["frames"] == {**FRAMES, "in": 3075 + duplicate, "duplicate": duplicate}
     assert change5["vcs"] == {"miyun/1": VC1, "miyun/2": VC2}
-    assert change5["packets"] == {"in": 21282, "decoded": 21282, "idle": 0, "undecoded": {}}
+    assert change5["packets"] == {"in": 21282, "decoded": 21282, "idle": 0, "repeated": 0, "undecoded": {}}
     assert change5["rows"] == {"stored": 21282, "repeated": 0}
     assert (change5["pending"], change5["missing"]) == (0, 0)
 
