@@ -38,7 +38,14 @@ class LinkError(GroundError):
 
 
 class StoreError(GroundError):
-    """The database refused a write or a query. What was received stays in the recording."""
+    """The database refused a write or a query. What was received stays in the recording.
+
+    ``retry_after``: seconds that the database asked to be left alone for, None where it didn't.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RefusedError(StoreError):

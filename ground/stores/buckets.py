@@ -186,13 +186,14 @@ class Reduction:
         """Whether they are so few that they should come as samples, and have come as parts."""
         return bool(self._parts) and self.count <= self._buckets.count
 
-    def add(self, time: NDArray[np.int64], seq: NDArray[np.uint16], values: Values) -> None:
+    def add(self, time: NDArray[np.int64], seq: NDArray[np.uint16], digest: NDArray[np.int64], values: Values) -> None:
         """Samples of shape (n,); what is null or outside the window is left out."""
         chosen = (time >= self._buckets.start) & (time < self._buckets.stop)
         chosen &= values.is_valid().to_numpy(zero_copy_only=False)
         if not chosen.any():
             return
-        piece = pa.table({"time": time[chosen], "seq": seq[chosen], "value": values.filter(pa.array(chosen))})
+        identity = {"time": time[chosen], "seq": seq[chosen], "digest": digest[chosen]}
+        piece = pa.table({**identity, "value": values.filter(pa.array(chosen))})
         self._held.append(piece)
         self.count += len(piece)
         self._waiting += len(piece)
@@ -219,11 +220,11 @@ class Reduction:
         self._waiting = 0
         if held is None:
             return np.empty(0, np.int64), pa.array([], self._field.type)
-        time, seq = held["time"].to_numpy(), held["seq"].to_numpy()
+        time, seq, digest = (held[name].to_numpy() for name in ("time", "seq", "digest"))
         values = held["value"].combine_chunks()
         if (time[1:] > time[:-1]).all():
             return time, values
-        order = np.lexsort((seq, time))
+        order = np.lexsort((digest, seq, time))
         return time[order], values.take(order)
 
     def _reduce(self) -> None:

@@ -5,19 +5,22 @@ InfluxDB knows five types (float64, int64, uint64, boolean, text), so each conta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
-from ground.errors import StoreError
 from ground.stores.influxdb.minutes import EVERY, Minutes
 from ground.stores.influxdb.records import LAST, Key, Record, select
 from ground.stores.influxdb.server import identifier, literal
-from ground.stores.longtable import IDENTITY
+from ground.stores.longtable import TIME
+from ground.stores.schemas import fitted, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from ground.stores.influxdb.lineprotocol import Strings
 
@@ -29,13 +32,17 @@ _OWN_TAGS = {"mission", "twin", "time"}
 class Container:
     """One container of one mission.
 
-    ``schema``: columns with their metadata; it only ever grows at its end. ``keys``: column name to InfluxDB field key.
-    ``newest``: the timestamp up to which a query looks. ``dirty``: the minutes whose roll-ups must not be used.
+    ``schema``: columns with their metadata; it only ever grows at its end. ``keys``: column name to InfluxDB field key;
+    ``kinds``: field key to its InfluxDB type. ``former``: the keys that a column had before its type was widened to one
+    of another InfluxDB type; older points have their values in them. ``newest``: the timestamp up to which a query
+    looks. ``dirty``: the minutes whose roll-ups must not be used.
     """
 
     key: Key
     schema: pa.Schema
     keys: Mapping[str, str]
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    former: Mapping[str, Sequence[str]] = field(default_factory=dict)
     newest: int = LAST
     dirty: Minutes = EVERY
 
@@ -45,49 +52,66 @@ class Container:
         mission, container = self.key
         return f"FROM {identifier(container)} WHERE mission = {literal(mission)} AND time <= {self.newest}"
 
+    def all_keys(self, column: str) -> list[str]:
+        """The field keys that hold values of a column, the newest first."""
+        return [self.keys[column], *self.former.get(column, ())]
+
     def grown(self, schema: pa.Schema, others: Iterable[Container]) -> Container:
-        """The container with room for ``schema``'s columns; metadata is that of the newest schema.
+        """The container with room for ``schema``'s columns (see :mod:`ground.stores.schemas`).
 
         ``others``: containers of the same name in other missions. They share a measurement, in which a field key has
-        one type: a parameter whose plain name is taken with another type has the type added (``voltage~float``). Raises
-        StoreError naming the column whose type changed or isn't stored.
+        one type: a parameter whose plain name is taken with another type has the type added (``voltage~float``).
         """
-        where = "/".join(self.key)
-        for needed in IDENTITY:
-            if needed.name not in schema.names or schema.field(needed.name).type != needed.type:
-                raise StoreError(f"{where}: column {needed.name} should be there as {needed.type}")
-        taken = {name: kind(other.schema.field(column).type) for other in others for column, name in other.keys.items()}
-        fields = {known.name: known for known in self.schema}
-        keys = dict(self.keys)
-        for new in schema:
-            if schema.names.count(new.name) > 1:
-                raise StoreError(f"{where}: column {new.name} is there twice")
-            if not kind(new.type):
-                raise StoreError(f"{where}: column {new.name} has the type {new.type}, which is not stored")
-            known = fields.get(new.name)
-            if known is not None and known.type != new.type:
-                raise StoreError(
-                    f"{where}: column {new.name} is stored as {known.type} and arrived as {new.type}; "
-                    "a parameter keeps its type: give the new one another name, or start a new store"
-                )
-            fields[new.name] = new
-            if new.name != "time" and new.name not in keys:
-                plain = new.name not in _OWN_TAGS and taken.get(new.name, kind(new.type)) == kind(new.type)
-                keys[new.name] = new.name if plain else f"{new.name}~{kind(new.type)}"
-        wider = pa.schema(list(fields.values())).with_metadata(schema.metadata)
-        return replace(self, schema=wider, keys=keys)
+        wide = merged(self.schema, schema)
+        taken = {name: own for other in others for name, own in other.kinds.items()}
+        keys, kinds = dict(self.keys), dict(self.kinds)
+        former = {column: list(names) for column, names in self.former.items()}
+        for column in wide:
+            name, kept, own = column.name, keys.get(column.name), kind(column.type)
+            if name == "time" or (kept is not None and kinds[kept] == own):
+                continue
+            if kept is not None:
+                former[name] = [kept, *former.get(name, ())]
+            plain = kept is None and name not in _OWN_TAGS and taken.get(name, own) == own
+            keys[name] = name if plain else f"{name}~{own}"
+            kinds[keys[name]] = own
+        return replace(self, schema=wide, keys=keys, kinds=kinds, former=former)
+
+    def conform(self, batches: Sequence[pa.RecordBatch]) -> tuple[pa.Table, dict[str, NDArray[np.bool_]]]:
+        """The batches as one table, its columns of this container's types; of columns that none of them has, none.
+
+        Also, by parameter, the rows (n,) whose value is unfit for its column and is null now.
+        """
+        n = sum(batch.num_rows for batch in batches)
+        pieces = []
+        unfit: dict[str, NDArray[np.bool_]] = {}
+        start = 0
+        for batch in batches:
+            columns = []
+            for name, values in zip(batch.schema.names, batch.columns, strict=True):
+                wanted = self.schema.field(name).type
+                fit = fitted(values, wanted)
+                if fit is None:
+                    lost = values.is_valid().to_numpy(zero_copy_only=False)
+                    unfit.setdefault(name, np.zeros(n, np.bool_))[start : start + len(lost)] = lost
+                    fit = pa.nulls(len(values), wanted)
+                columns.append(fit)
+            start += batch.num_rows
+            pieces.append(pa.table(columns, names=batch.schema.names))
+        return pa.concat_tables(pieces, promote_options="default"), unfit
 
     def line(self) -> Strings:
         """Its record."""
         mission, container = self.key
         tags = {"mission": mission, "container": container}
-        return Record(tags, dict(self.keys), self.schema.serialize().to_pybytes()).line(_MEASUREMENT)
+        header = {"keys": dict(self.keys), "kinds": dict(self.kinds), "former": dict(self.former)}
+        return Record(tags, header, self.schema.serialize().to_pybytes()).line(_MEASUREMENT)
 
     @classmethod
     def parse(cls, record: Record) -> Container:
         """From the answer to :func:`containers`."""
         schema = pa.ipc.read_schema(pa.py_buffer(record.body))
-        return cls((record.tags["mission"], record.tags["container"]), schema, record.header)
+        return cls((record.tags["mission"], record.tags["container"]), schema, **record.header)
 
 
 def unseen(key: Key) -> Container:
@@ -109,7 +133,7 @@ def kind(column: pa.DataType) -> str:
         return "float"
     if pa.types.is_uint64(column):
         return "unsigned"
-    if pa.types.is_integer(column) or column == IDENTITY.field("time").type:
+    if pa.types.is_integer(column) or column == TIME:
         return "integer"
     if pa.types.is_boolean(column):
         return "boolean"

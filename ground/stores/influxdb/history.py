@@ -111,11 +111,16 @@ class _Plan:
 
     def read(self, container: Container, columns: Sequence[Column], section: Section, *, many: bool) -> None:
         """Read a section of these parameters of a container. ``many``: it has more than :data:`RAW` rows."""
+        # What lies in two fields, neither the server nor roll-ups reduce in one.
+        changed = [column for column in columns if len(column.keys) > 1]
         if section.rolled:
+            self._fetch(container, changed, section, during(section.start, section.stop))
             for column in columns:
-                self._roll(column, section)
+                if column not in changed:
+                    self._roll(column, section)
             return
         reduced = [c for c in columns if many and (pa.types.is_integer(c.field.type) or not is_state(c.field))]
+        reduced = [column for column in reduced if column not in changed]
         fetched = [column for column in columns if column not in reduced]
         self._fetch(container, fetched, section, during(section.start, section.stop))
         if reduced:
@@ -129,7 +134,7 @@ class _Plan:
     def sample(self, column: Column) -> None:
         """Fetch the samples of one parameter that has no more than there are buckets."""
         limit, window = self.buckets.count + 1, during(self.buckets.start, self.buckets.stop)
-        selection = f'sample({column.key}, {limit}) AS {column.key}, "seq"'
+        selection = f'sample({column.key}, {limit}) AS {column.key}, "seq", "digest"'
         whole = Section(self.buckets.start, self.buckets.stop)
         self._ask(f"SELECT {selection} {column.container.source} AND {window}", column.container, [column], whole)
 
@@ -161,9 +166,9 @@ class _Plan:
         def take(series: Series) -> None:
             piece = Rows.of(series, container, names)
             inside = (piece.time >= section.start) & (piece.time < section.stop)
-            time, seq = piece.time[inside], piece.seq[inside]
+            time, seq, digest = piece.time[inside], piece.seq[inside], piece.digest[inside]
             for reduction in reductions:
-                reduction.add(time, seq, piece.columns[reduction.name.parameter].filter(pa.array(inside)))
+                reduction.add(time, seq, digest, piece.columns[reduction.name.parameter].filter(pa.array(inside)))
 
         self._statements.append(asked)
         self._takers.append(take)

@@ -13,6 +13,8 @@ from ground.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from ground.stores.influxdb.container import Container
     from ground.stores.influxdb.points import Points
     from ground.stores.influxdb.server import Server
@@ -23,21 +25,20 @@ _IN_FLIGHT = 2
 """Requests under way at a time: the server parses one while the next is encoded."""
 
 
-async def insert(server: Server, container: Container, plain: Points, twins: Points) -> tuple[int, int]:
+async def insert(server: Server, container: Container, points: Points, twin: NDArray[np.int64]) -> tuple[int, int]:
     """Send the points; returns how many the server refused, and how many values were not finite.
 
-    Raises StoreError where a request fails. Points may be stored then.
+    ``twin``: their ordinals (n,). Raises StoreError where a request fails. Points may be stored then.
     """
-    work: Iterable[tuple[Points, int | None]] = iter(
-        [(piece, None) for piece in plain.slices()]
-        + [(twins.take(twins.seq == seq), int(seq)) for seq in np.unique(twins.seq)]
+    work: Iterable[tuple[Points, int]] = iter(
+        [(piece, int(ordinal)) for ordinal in np.unique(twin) for piece in points.take(twin == ordinal).slices()]
     )
     refused = nonfinite = 0
 
     async def send() -> None:
         nonlocal refused, nonfinite
-        for piece, twin in work:
-            lines = await asyncio.to_thread(piece.lines, container, twin)
+        for piece, ordinal in work:
+            lines = await asyncio.to_thread(piece.lines, container, ordinal)
             for group in await server.write(lines.text):
                 refused += group.lines
                 _log.error(

@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ground.errors import StoreError
+from ground.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,9 +56,9 @@ def octets(strings: Strings) -> memoryview:
 
 
 def key(name: str) -> str:
-    """A measurement, tag key, tag value or field key. Raises StoreError for what line protocol has no escape for."""
+    """A measurement, tag key, tag value or field key. Raises RefusedError for what line protocol has no escape for."""
     if not name or "\n" in name or name.endswith("\\"):
-        raise StoreError(f"{name!r} cannot be a name in InfluxDB: empty, with a line break, or with \\ at its end")
+        raise RefusedError(f"{name!r} cannot be a name in InfluxDB: empty, with a line break, or with \\ at its end")
     for special in ", =":
         name = name.replace(special, f"\\{special}")
     return name
@@ -103,6 +103,12 @@ def encode(start: str, fields: Sequence[tuple[str, pa.Array[Any]]], timestamps: 
     return Lines(_join(*pieces), nonfinite)
 
 
+def nonfinite(rows: pa.Table) -> int:
+    """How many values become nulls in lines."""
+    floats = [column for column in rows.columns if pa.types.is_floating(column.type)]
+    return sum(pc.is_finite(column).to_pylist().count(False) for column in floats)
+
+
 def _join(*pieces: str | Strings) -> Strings:
     """Pieces, some the same for each line, joined to lines (n,); null where one of them is null."""
     join: Any = pc.binary_join_element_wise
@@ -125,7 +131,7 @@ def _text(values: pa.Array[Any]) -> tuple[Strings, str, str]:
         return pc.replace_substring(escaped, '"', '\\"'), '"', ""
     if pa.types.is_binary(kind):
         return base64_of(values), '"', ""
-    raise StoreError(f"the type {kind} is not stored in InfluxDB")
+    raise RefusedError(f"the type {kind} is not stored in InfluxDB")
 
 
 def _floats(lead: str, values: pa.Array[Any]) -> tuple[Strings, int]:

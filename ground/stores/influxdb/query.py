@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ground.stores.influxdb.container import Container, containers
-from ground.stores.influxdb.progress import PROGRESS, Progress
+from ground.stores.influxdb.progress import Progress, progress_of
 from ground.stores.influxdb.records import FIRST, LAST, fetch
 from ground.stores.influxdb.server import Series, identifier
 from ground.stores.longtable import by_container
@@ -59,30 +60,30 @@ class Rows:
 
     time: NDArray[np.int64]
     seq: NDArray[np.uint16]
+    digest: NDArray[np.int64]
     columns: dict[str, Values]
 
     @classmethod
     def of(cls, series: Series, container: Container, names: Iterable[str]) -> Rows:
-        """``names``: the columns wanted besides time and seq."""
-        sequence = series.column("seq")
-        if None in sequence:  # rows of which the server has taken in some fields and not yet others
-            series = Series(
-                series.tags,
-                series.columns,
-                [row for row in series.values if row[series.columns.index("seq")] is not None],
-            )
-            sequence = series.column("seq")
-        seq = np.array(sequence, np.uint16)
+        """``names``: the columns wanted besides time, seq and digest."""
+        for name in ("seq", "digest"):
+            if None in series.column(name):  # rows of which the server has taken in some fields and not yet others
+                index = series.columns.index(name)
+                series = Series(series.tags, series.columns, [row for row in series.values if row[index] is not None])
+        seq = np.array(series.column("seq"), np.uint16)
+        digest = np.array(series.column("digest"), np.int64)
         time = np.array(series.column("time"), np.int64) - seq
-        columns = {
-            name: values_of(series.column(container.keys[name]), container.schema.field(name).type) for name in names
-        }
-        return cls(time, seq, columns)
+        columns = {}
+        for name in names:
+            keys, kept = container.all_keys(name), container.schema.field(name).type
+            columns[name] = pc.coalesce(*(values_of(series.column(key), kept) for key in keys))
+        return cls(time, seq, digest, columns)
 
 
 def fields(container: Container, names: Iterable[str]) -> str:
-    """Columns of a SELECT: ``seq`` and those of the parameters ``names``."""
-    return ", ".join(identifier(container.keys[name]) for name in dict.fromkeys(["seq", *names]))
+    """Columns of a SELECT: ``seq``, ``digest`` and those of the parameters ``names``."""
+    wanted = dict.fromkeys(["seq", "digest", *names])
+    return ", ".join(identifier(key) for name in wanted for key in container.all_keys(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,11 @@ class Column:
         """Its field key as an InfluxQL identifier."""
         return identifier(self.container.keys[self.name.parameter])
 
+    @property
+    def keys(self) -> list[str]:
+        """Its field keys as InfluxQL identifiers, with those from before its type was widened."""
+        return [identifier(key) for key in self.container.all_keys(self.name.parameter)]
+
 
 async def covered(server: Server, mission: str, names: Iterable[str]) -> tuple[Progress, dict[str, Container]]:
     """The containers of a mission with these names, as far as the checkpoint covers them; and that.
@@ -110,11 +116,11 @@ async def covered(server: Server, mission: str, names: Iterable[str]) -> tuple[P
     way: rows of it may be there and others not, even fields of a row. (Rows of it that are late, older than others, are
     seen as they come.)
     """
-    completed, found = await fetch(server, PROGRESS, containers(mission, names))
-    progress = Progress.parse(completed)
+    completed, found = await fetch(server, progress_of(mission), containers(mission, names))
+    progress = Progress.of(mission, completed, server.address)
     known = {}
     for container in map(Container.parse, found):
-        if tally := progress.tallies.get(container.key):
+        if tally := progress.tallies.get(container.key[1]):
             newest = LAST if tally.newest is None else tally.newest
             known[container.key[1]] = replace(container, newest=newest, dirty=tally.dirty)
     return progress, known

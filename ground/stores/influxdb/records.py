@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from ground.errors import StoreError
+from ground.errors import RefusedError, StoreError
 from ground.stores.influxdb.lineprotocol import encode, prefix
 from ground.stores.influxdb.server import identifier
 
@@ -80,6 +80,13 @@ def select(measurement: str, condition: str = "", group: str = "") -> str:
     where = f"time >= 0 AND time <= {LAST}{condition and ' AND '}{condition}"
     newest = f"{group and ' GROUP BY '}{group} ORDER BY time DESC LIMIT 1"
     return f"SELECT * FROM {identifier(measurement)} WHERE {where}{newest}"  # noqa: S608 (all of it is quoted)
+
+
+async def store(server: Server, lines: Strings) -> None:
+    """Write lines that must all be taken. Raises StoreError; RefusedError where one isn't, for what it says."""
+    for refused in await server.write(lines):
+        said = f"{server.address}: {refused.reason}: {refused.line}"
+        raise RefusedError(said) if refused.for_good else StoreError(said)
 
 
 async def fetch(server: Server, *statements: str) -> list[list[Record]]:

@@ -36,7 +36,9 @@ def lines_of(container: Container, parts: Parts) -> Strings:
     columns: list[tuple[str, Values]] = []
     for name in ["seq", *(name for name in parts if name != "seq")]:
         kind = container.schema.field(name)
-        figures = ["count", *(("min", "sum", "max") if is_number(kind.type) else ()), "last"]
+        figures = (
+            ["count", *(("min", "sum", "max") if is_number(kind.type) else ()), "last"] if name != "seq" else ["count"]
+        )
         figures += ["first", "changes"] if is_state(kind) else []
         place = np.searchsorted(minutes, parts[name]["time"].to_numpy() // MINUTE)
         index = np.zeros(len(minutes), np.int64)

@@ -33,7 +33,7 @@ from ground.stores.influxdb.progress import DIRTY
 from ground.stores.influxdb.query import SEQ, Rows, during, fields
 from ground.stores.influxdb.records import FIRST, LAST
 from ground.stores.influxdb.rolled import Parts, lines_of
-from ground.stores.longtable import TIME, is_number, is_state
+from ground.stores.longtable import IDENTITY, TIME, is_number, is_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     from ground.stores.influxdb.container import Container
     from ground.stores.influxdb.progress import Progress
-    from ground.stores.influxdb.records import Key
     from ground.stores.influxdb.server import Series, Server
 
 QUIET = 10.0
@@ -60,37 +59,48 @@ _log = logging.getLogger(__name__)
 
 
 class Rollups:
-    """Makes the roll-ups of a bucket; told of every append that has been completed, in their order."""
+    """Makes the roll-ups of a mission; told of every append that has been completed, in their order."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._streams: dict[Key, _Stream] = {}
-        self._touched: list[tuple[float, Key, Minutes]] = []
-        self._refused: dict[Key, Minutes] = {}
+        self._streams: dict[str, _Stream] = {}
+        self._touched: list[tuple[float, str, Minutes]] = []
+        self._refused: dict[str, Minutes] = {}
 
     def take(self, container: Container, rows: pa.Table, newest: int, *, all_stored: bool) -> None:
         """Rows that are stored now, in a container whose greatest timestamp was ``newest``."""
         minutes = touched(times_of(rows))
-        self._touched.append((time.monotonic(), container.key, minutes))
-        stream = self._streams.setdefault(container.key, _Stream(newest, newest // MINUTE + 1))
+        name = container.key[1]
+        self._touched.append((time.monotonic(), name, minutes))
+        stream = self._stream(container)
+        if stream is None:
+            stream = self._streams[name] = _Stream(newest, newest // MINUTE + 1, container.schema)
         if all_stored:
             stream.take(rows, container.schema)
         else:
             stream.spoiled = union([*stream.spoiled, *minutes])
 
+    def _stream(self, container: Container) -> _Stream | None:
+        """What has come of a container; None where nothing has since a type was widened."""
+        stream = self._streams.get(container.key[1])
+        if stream is not None and not stream.fits(container.schema):
+            del self._streams[container.key[1]]  # the rows are read again
+            return None
+        return stream
+
     def forget(self) -> None:
         """What is stored is no longer known here."""
         self._streams.clear()
 
-    async def make(self, progress: Progress, containers: Mapping[Key, Container], quiet: float) -> dict[Key, Minutes]:
+    async def make(self, progress: Progress, containers: Mapping[str, Container], quiet: float) -> dict[str, Minutes]:
         """Make some that are due; returns what is dirty now in each container of which any was made.
 
         Nothing may be appended meanwhile. To be called again until there is none. Raises StoreError.
         """
         due = self._due(progress, quiet)
-        dirty: dict[Key, Minutes] = {}
+        dirty: dict[str, Minutes] = {}
         for key, minutes in due.items():
-            if stream := self._streams.get(key):
+            if stream := self._stream(containers[key]):
                 made, parts = stream.pop(minutes, containers[key].schema)
                 await self._write(containers[key], parts, made)
                 if made:
@@ -104,18 +114,15 @@ class Rollups:
                 break
         return {key: union([*minutes, *self._refused.get(key, NONE)]) for key, minutes in dirty.items()}
 
-    def _due(self, progress: Progress, quiet: float) -> dict[Key, Minutes]:
+    def _due(self, progress: Progress, quiet: float) -> dict[str, Minutes]:
         """The minutes of each container that are dirty, past, and quiet."""
         now = time.monotonic()
         self._touched = [item for item in self._touched if now - item[0] < QUIET]
-        newest: dict[str, int] = {}
-        for (mission, _), tally in progress.tallies.items():
-            if tally.newest is not None:
-                newest[mission] = max(newest.get(mission, FIRST), tally.newest)
+        newest = max((tally.newest for tally in progress.tallies.values() if tally.newest is not None), default=FIRST)
         due = {}
         for key, tally in progress.tallies.items():
             busy = [minutes for at, other, minutes in self._touched if other == key and now - at < quiet]
-            current = (newest.get(key[0], FIRST) - SEQ) // MINUTE
+            current = (newest - SEQ) // MINUTE
             past = both(tally.dirty, ((FIRST // MINUTE, current),))
             left = minus(minus(past, union(m for some in busy for m in some)), self._refused.get(key, NONE))
             if left:
@@ -126,7 +133,7 @@ class Rollups:
         """What the server refuses, as when it is older than the retention, stays dirty and is not tried again."""
         lines = lines_of(container, parts)
         for group in await self._server.write(lines) if len(lines) else ():
-            self._refused[container.key] = union([*self._refused.get(container.key, NONE), *made], DIRTY)
+            self._refused[container.key[1]] = union([*self._refused.get(container.key[1], NONE), *made], DIRTY)
             _log.error("%s: roll-ups refused: %s: %s", self._server.address, group.reason, group.line)
 
     async def _read(self, container: Container, minutes: Minutes) -> tuple[Minutes, Parts]:
@@ -152,12 +159,13 @@ class Rollups:
 
     async def _rows(self, container: Container, start: int, stop: int, limit: str) -> pa.Table:
         """Rows, of which those of times in [start, stop) are all there, or the first ones."""
-        names = [name for name in container.schema.names if name not in ("time", "seq")]
-        found = [pa.table({"time": pa.array([], TIME), "seq": pa.array([], pa.uint16())})]
+        names = [name for name in container.schema.names if name not in IDENTITY.names]
+        found = [pa.table({name: pa.array([], IDENTITY.field(name).type) for name in ("time", "seq", "digest")})]
 
         def take(_: int, series: Series) -> None:
             piece = Rows.of(series, container, names)
-            found.append(pa.table({"time": pa.array(piece.time).cast(TIME), "seq": piece.seq, **piece.columns}))
+            identity = {"time": pa.array(piece.time).cast(TIME), "seq": piece.seq, "digest": piece.digest}
+            found.append(pa.table({**identity, **piece.columns}))
 
         asked = f"SELECT {fields(container, names)} {container.source} AND {during(start, stop)}{limit}"
         await self._server.each([asked], take)
@@ -174,9 +182,18 @@ class _Stream:
 
     newest: int
     first: int
+    schema: pa.Schema
     spoiled: Minutes = NONE
     held: list[pa.Table] = field(default_factory=list)
     parts: dict[str, list[pa.Table]] = field(default_factory=dict)
+
+    def fits(self, schema: pa.Schema) -> bool:
+        """Whether all columns have the types that they had so far."""
+        if self.schema is not schema:
+            if any(schema.field(known.name).type != known.type for known in self.schema):
+                return False
+            self.schema = schema
+        return True
 
     def take(self, rows: pa.Table, schema: pa.Schema) -> None:
         at = times_of(rows)
@@ -215,7 +232,9 @@ def times_of(rows: pa.Table) -> NDArray[np.int64]:
 
 def _ordered(rows: pa.Table) -> pa.Table:
     at = times_of(rows)
-    return rows if (at[1:] > at[:-1]).all() else rows.take(np.lexsort((rows["seq"].to_numpy(), at)))
+    if (at[1:] > at[:-1]).all():
+        return rows
+    return rows.take(np.lexsort((rows["digest"].to_numpy(), rows["seq"].to_numpy(), at)))
 
 
 def _reduced(rows: pa.Table, schema: pa.Schema) -> Parts:
@@ -224,7 +243,7 @@ def _reduced(rows: pa.Table, schema: pa.Schema) -> Parts:
     minute = at // MINUTE
     reduced = {}
     for name in rows.schema.names:
-        if name == "time":
+        if name in IDENTITY.names and name != "seq":
             continue
         column = schema.field(name)
         values = rows[name].combine_chunks()

@@ -19,34 +19,40 @@ if TYPE_CHECKING:
 
 
 async def rows(server: Server, mission: str, name: str, start: int, stop: int) -> pa.Table:
-    """Every row of a container in [start, stop), ordered by time, then seq."""
+    """Every row of a container in [start, stop), ordered by time, seq, digest."""
     _, known = await covered(server, mission, [name])
     container = known.get(name)
     if container is None:
         return IDENTITY.empty_table()
-    names = [name for name in container.schema.names if name not in ("time", "seq")]
+    names = [name for name in container.schema.names if name not in ("time", "seq", "digest")]
     found: list[pa.Table] = []
 
     def take(_: int, series: Series) -> None:
         piece = Rows.of(series, container, names)
         columns = {"time": pa.array(piece.time).cast(TIME), "seq": pa.array(piece.seq), **piece.columns}
+        columns["digest"] = pa.array(piece.digest)
         table = pa.table([columns[name] for name in container.schema.names], schema=container.schema)
         found.append(table.filter(pa.array((piece.time >= start) & (piece.time < stop))))
 
     await server.each([f"SELECT {fields(container, names)} {container.source} AND {during(start, stop)}"], take)
-    return stack(found, container.schema).sort_by([("time", "ascending"), ("seq", "ascending")])
+    return stack(found, container.schema).sort_by([(name, "ascending") for name in ("time", "seq", "digest")])
 
 
 async def last(server: Server, mission: str, parameters: Sequence[str]) -> pa.Table:
     """The newest sample of each parameter, in the order asked for."""
     _, wanted = await columns_of(server, mission, parameters)
     span = f"time >= {FIRST} AND time <= {LAST}"
-    answers = await server.query([f"SELECT last({c.key}) {c.container.source} AND {span}" for c in wanted])
+    asked = [(column, key) for column in wanted for key in column.keys]
+    answers = await server.query([f"SELECT last({key}) {column.container.source} AND {span}" for column, key in asked])
     # The newest timestamp is that of the newest row, or of one less than 65,536 ns from it: look at these.
     places: dict[tuple[str, int], list[Column]] = {}
-    for column, answer in zip(wanted, answers, strict=True):
+    found: dict[Name, int] = {}
+    for (column, _), answer in zip(asked, answers, strict=True):
         if answer:
-            places.setdefault((column.name.container, answer[0].column("time")[0]), []).append(column)
+            found[column.name] = max(answer[0].column("time")[0], found.get(column.name, FIRST))
+    for column in wanted:
+        if column.name in found:
+            places.setdefault((column.name.container, found[column.name]), []).append(column)
     newest: dict[Name, pa.Table] = {}
     near = [
         f"SELECT {fields(group[0].container, ['ert', *(c.name.parameter for c in group)])} {group[0].container.source}"
@@ -60,15 +66,15 @@ async def last(server: Server, mission: str, parameters: Sequence[str]) -> pa.Ta
 
 
 def _newest(column: Column, answer: list[Series]) -> pa.Table:
-    """The greatest by time, then seq."""
+    """The greatest by time, seq, digest."""
     parameter = column.name.parameter
-    newest: tuple[int, int] | None = None
+    newest: tuple[int, int, int] | None = None
     table = LATEST.empty_table()
     for series in answer:
         piece = Rows.of(series, column.container, ["ert", parameter])
         there = np.flatnonzero(piece.columns[parameter].is_valid().to_numpy(zero_copy_only=False))
-        at = there[np.lexsort((piece.seq[there], piece.time[there]))][-1:]
-        identity = tuple(zip(piece.time[at].tolist(), piece.seq[at].tolist(), strict=True))
+        at = there[np.lexsort((piece.digest[there], piece.seq[there], piece.time[there]))][-1:]
+        identity = tuple(zip(piece.time[at].tolist(), piece.seq[at].tolist(), piece.digest[at].tolist(), strict=True))
         if identity and (newest is None or identity[0] > newest):
             newest = identity[0]
             value = piece.columns[parameter].take(at)

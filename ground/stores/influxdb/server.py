@@ -8,7 +8,8 @@ Writing: ``POST /api/v2/write`` (InfluxDB OSS v2 API). What the server answers, 
 422             lines were dropped (type conflict, older than retention), others stored: halve it likewise
 413             too long: halve it
 429, 5xx        try again, no sooner than ``Retry-After`` says; likewise where nobody answers
-401, 403, 404   token, organisation or bucket are wrong: StoreError at once
+401, 403, 404   token, rights, organisation or bucket are wrong, which somebody may mend: StoreError at once
+other 4xx       RefusedError at once
 =============== =============================================================================================
 
 Reading: ``POST /query`` (the v1 compatibility API), because one InfluxQL statement returns many fields side by side.
@@ -29,7 +30,7 @@ import aiohttp
 from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 from influxdb_client.rest import ApiException
 
-from ground.errors import ConfigError, StoreError
+from ground.errors import ConfigError, RefusedError, StoreError
 from ground.stores.influxdb.lineprotocol import octets
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from ground.stores.influxdb.lineprotocol import Strings
 
 _RETRIED = {408, 429, 500, 502, 503, 504}
+_PASSING = {401, 403, 404, 408, 413, 429}
+"""What an operator mends, or time does."""
 _HALVED = {400, 413, 422}
 _ADVICE = {
     401: "is INFLUXDB_TOKEN the right one?",
@@ -53,11 +56,15 @@ _CHUNK = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Lines that the server did not take: how many, why in its words, and the first of them (cut to 200 characters)."""
+    """Lines that the server did not take: how many, why in its words, and the first of them (cut to 200 characters).
+
+    ``for_good``: not what a proxy with more room might take (413).
+    """
 
     lines: int
     reason: str
     line: str
+    for_good: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ class Server:
         self._writer: Any = self._client.write_api()
         self._renew = renew
         self._open = True
+        self._not_before = 0.0
 
     async def close(self) -> None:
         """Close the connections."""
@@ -121,7 +129,7 @@ class Server:
             reason = message(answer)
             dropped = re.search(r"\bdropped[= ](\d+)", reason)
             if len(lines) == 1 or (dropped and int(dropped[1]) == len(lines)):
-                return [Refused(len(lines), reason, lines[0].as_py()[:200].rstrip("\n"))]
+                return [Refused(len(lines), reason, lines[0].as_py()[:200].rstrip("\n"), answer.status != 413)]
         half = len(lines) // 2
         return [*await self.write(lines.slice(0, half)), *await self.write(lines.slice(half))]
 
@@ -129,9 +137,14 @@ class Server:
         """None when stored; the answer where halving the body helps."""
         clock = asyncio.get_running_loop().time
         give_up = clock() + self._patience
-        pause = 0.2
+        trouble, pause = "the server asked to be left alone", 0.2
         while True:
-            at_least = 0.0
+            at_least = self._not_before - clock()  # others may have been told so meanwhile
+            if clock() + at_least > give_up:
+                said = f"{self.address}: {trouble}; tried for {self._patience:g} s"
+                raise StoreError(said, retry_after=at_least)
+            if at_least > 0:
+                await asyncio.sleep(at_least)
             try:
                 async with asyncio.timeout(self._time_limit):
                     await self._writer.write(self.address.bucket, record=body)
@@ -140,16 +153,19 @@ class Server:
                     return error
                 if error.status not in _RETRIED:
                     raise await self._refused(error.status, message(error)) from error
-                trouble, at_least = f"{error.status} {message(error)}", _retry_after(error.headers or {})
+                trouble = f"{error.status} {message(error)}"
+                self._not_before = max(self._not_before, clock() + _retry_after(error.headers or {}))
             except TimeoutError:
                 trouble = f"no answer within {self._time_limit:g} s"
             except (aiohttp.ClientError, OSError) as error:
                 trouble = _words(error)
             else:
                 return None
-            wait = max(at_least, pause * random.uniform(0.5, 1.5))
-            if clock() + wait > give_up:
-                raise StoreError(f"{self.address}: {trouble}; tried for {self._patience:g} s")
+            wait = pause * random.uniform(0.5, 1.5)
+            asked = self._not_before - clock()
+            if clock() + max(wait, asked) > give_up:
+                said = f"{self.address}: {trouble}; tried for {self._patience:g} s"
+                raise StoreError(said, retry_after=asked if asked > 0 else None)
             await asyncio.sleep(wait)
             pause = min(2 * pause, 5.0)
 
@@ -191,7 +207,9 @@ class Server:
         )
         try:
             if response.status != 200:
-                raise await self._refused(response.status, _said(await response.text()))  # noqa: TRY301
+                refused = await self._refused(response.status, _said(await response.text()))
+                refused.retry_after = _retry_after(response.headers) or None
+                raise refused  # noqa: TRY301
             rest = b""
             async for block in response.content.iter_any():
                 *documents, rest = (rest + block).split(b"\n")
@@ -210,7 +228,8 @@ class Server:
             with suppress(ConfigError):
                 token = await asyncio.to_thread(self._renew)
                 self._client.api_client.set_default_header("Authorization", f"Token {token}")
-        return StoreError(f"{self.address}: {refusal(status, said)}")
+        kind = StoreError if status in _PASSING or status >= 500 else RefusedError
+        return kind(f"{self.address}: {refusal(status, said)}")
 
     def _check_open(self) -> None:
         if not self._open:

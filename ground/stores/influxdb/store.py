@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from ground.stores import Checkpoint, Count, History
-from ground.stores.influxdb import samples
+from ground.stores.influxdb import journal, samples
 from ground.stores.influxdb.address import Address
 from ground.stores.influxdb.append import Appender
 from ground.stores.influxdb.container import Container, containers
 from ground.stores.influxdb.history import history
-from ground.stores.influxdb.progress import PROGRESS, STATE, Progress, checkpoint_of
-from ground.stores.influxdb.records import Key, fetch
+from ground.stores.influxdb.progress import PROGRESSES, Progress, checkpoint_from, progress_of, state_of
+from ground.stores.influxdb.records import fetch
 from ground.stores.influxdb.server import Server
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from ground.stores import Rows
+    from ground.stores import Checkpoint, Count, Entry, History, Rows
 
 
 class InfluxdbStore:
@@ -50,36 +49,51 @@ class InfluxdbStore:
         server = Server(Address.parse(address), token, gzip=gzip, patience=patience, time_limit=time_limit)
         store = cls(server, rollups=rollups)
         try:
-            await store.checkpoint()
+            (records,) = await fetch(server, PROGRESSES)
+            for record in records:
+                Progress.parse(record, server.address)
         except BaseException:
             await server.close()
             raise
         return store
 
-    async def append(self, rows: Sequence[Rows], checkpoint: Checkpoint) -> None:
-        """See :meth:`ground.stores.Store.append`.
+    async def append(
+        self, mission: str, rows: Sequence[Rows], entries: Sequence[Entry], checkpoint: Checkpoint
+    ) -> None:
+        """See :meth:`ground.stores.Store.append`. Appends of different missions go on at the same time.
 
-        A row counts as repeated when a row of the same time and seq was handed over before or is found in the bucket;
-        the bucket is asked only about times no newer than the newest stored. The first one stays.
+        A row counts as repeated when it was handed over before or is found in the bucket, which is asked only about
+        times no newer than the newest stored. The first one stays.
         """
-        await self._appender.append(rows, checkpoint)
+        await self._appender.append(mission, rows, entries, checkpoint)
 
-    async def checkpoint(self) -> Checkpoint | None:
-        """See :meth:`ground.stores.Store.checkpoint`."""
-        (state,) = await fetch(self._server, STATE)
-        return checkpoint_of(state)
+    async def checkpoint(self, mission: str) -> Checkpoint | None:
+        """See :meth:`ground.stores.Store.checkpoint`. StoreError for a bucket of the older format."""
+        state, completed = await fetch(self._server, state_of(mission), progress_of(mission))
+        Progress.of(mission, completed, self._server.address)
+        return checkpoint_from(state)
 
-    async def counts(self) -> Mapping[Key, Count]:
+    async def counts(self, mission: str) -> Mapping[str, Count]:
         """See :meth:`ground.stores.Store.counts`.
 
         Refused are rows beyond the years 1677 to 2262, beyond the bucket's retention, and of texts too long for the
-        server. Of rows that an append stored before it broke off, ``nonfinite`` isn't known.
+        server.
         """
-        (completed,) = await fetch(self._server, PROGRESS)
-        tallies = Progress.parse(completed).tallies
-        return {
-            key: Count(tally.stored, tally.repeated, tally.refused, tally.nonfinite) for key, tally in tallies.items()
-        }
+        (completed,) = await fetch(self._server, progress_of(mission))
+        progress = Progress.of(mission, completed, self._server.address)
+        return {container: tally.count for container, tally in progress.tallies.items()}
+
+    async def entries(
+        self,
+        mission: str,
+        kind: str,
+        *,
+        subject: str | None = None,
+        before: tuple[int, int] | None = None,
+        limit: int = 500,
+    ) -> Sequence[Entry]:
+        """See :meth:`ground.stores.Store.entries`."""
+        return await journal.page(self._server, mission, kind, subject, before, limit)
 
     async def containers(self, mission: str) -> Mapping[str, pa.Schema]:
         """See :meth:`ground.stores.Store.containers`."""
