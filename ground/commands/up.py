@@ -14,7 +14,7 @@ from dashboard.access import Access
 from dashboard.app import create_app, serve
 from ground.commands.children import keep_running
 from ground.commands.stack import compiled_missions, open_store, use_plain_allocator
-from ground.commands.terminal import log_to_terminal, out, run_until_stopped, speed
+from ground.commands.terminal import log_to_terminal, out, port, run_until_stopped, speed
 from ground.ingest import Ingest
 from ground.link.broker import HOST, EmbeddedBroker
 from ground.link.mqtt import parse_broker_url
@@ -35,11 +35,11 @@ def add(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--host", default="127.0.0.1", help="where the dashboard listens (default: %(default)s)")
     command.add_argument(
-        "--port", type=int, default=8000, help="of the dashboard, 0 for a free one (default: %(default)s)"
+        "--port", type=port, default=8000, help="of the dashboard, 0 for a free one (default: %(default)s)"
     )
-    command.add_argument("--mqtt-port", type=int, metavar="N", help=f"of MQTT 5 (default: {MQTT_PORT}, or a free one)")
+    command.add_argument("--mqtt-port", type=port, metavar="N", help=f"of MQTT 5 (default: {MQTT_PORT}, or a free one)")
     command.add_argument(
-        "--mqtt-v4-port", type=int, metavar="N", help=f"of MQTT 3.1.1 (default: {MQTT_V4_PORT}, or a free one)"
+        "--mqtt-v4-port", type=port, metavar="N", help=f"of MQTT 3.1.1 (default: {MQTT_V4_PORT}, or a free one)"
     )
     command.add_argument("--speed", type=speed, default=1.0, metavar="X", help="of the simulated missions (default: 1)")
     command.add_argument("--no-simulators", action="store_true", help="only what others publish")
