@@ -285,7 +285,7 @@ class Client:
     def acknowledged(self, packets: list[PubAckPacket]) -> None:
         """The broker has acknowledged messages of ours."""
         self.counts.published += len(packets)
-        self._outbox.acknowledged(packets)
+        self.counts.unheard += self._outbox.acknowledged(packets)
         self._room.set()
         self.writable()
 
