@@ -193,8 +193,10 @@ async def serve(app: FastAPI, host: str, port: int, started: Callable[[str], Non
         listener = socket.create_server((host, port), family=family)
         # Inherited by what it accepts: live batches are small, and Nagle's algorithm would hold them back for 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as error:
-        raise ConfigError(f"the dashboard cannot listen on {host} port {port}: {error.strerror}") from error
+    except (OSError, OverflowError, UnicodeError) as error:
+        # The operating system's words; what Python adds to them repeats the address.
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (while")[0].lower()
+        raise ConfigError(f"the dashboard cannot listen on {host} port {port}: {reason}") from error
     name = f"[{host}]" if ":" in host else host
     url = f"http://{name}:{listener.getsockname()[1]}"
     config = uvicorn.Config(

@@ -11,7 +11,7 @@ from ground.commands.terminal import err
 from ground.errors import GroundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 COMMANDS: Final = {
     "up": "run everything on this machine: broker, simulators, ingest, store and dashboard",
@@ -45,13 +45,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except GroundError as error:
-        err.print(f"ground {options.name}: {error}", style="red", markup=False)
-        return 1
+        return _failed(options.name, error)
+    except ExceptionGroup as group:
+        # Of tasks that ran side by side: what is ours is said as if it had come alone, anything else is a defect.
+        _, defects = group.split(GroundError)
+        if defects:
+            raise
+        return _failed(options.name, *_alone(group))
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _alone(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _alone(error)
+        else:
+            yield error
+
+
+def _failed(command: str, *errors: Exception) -> int:
+    for text in dict.fromkeys(map(str, errors)):
+        err.print(f"ground {command}: {text}", style="red", markup=False)
+    return 1
 
 
 if __name__ == "__main__":

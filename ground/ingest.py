@@ -95,6 +95,12 @@ class Ingest:
                 await client.connected()
                 self.ready.set()
 
+    async def subscribed(self) -> None:
+        """Wait until the broker is connected, again where it was lost, and has confirmed the subscription."""
+        await self.ready.wait()
+        assert self._client is not None
+        await self._client.connected()
+
     def report(self) -> dict[str, Any]:
         """The ledger of all stages, JSON-ready."""
         link: dict[str, Any] = {"state": "starting"}

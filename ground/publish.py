@@ -35,12 +35,16 @@ _LONGEST_STEP: Final = 6 * 3600 * _SECOND
 
 @dataclass(slots=True)
 class Published:
-    """What was sent, under which ``run``; ``frames`` are whole ones, ``rest`` the octets of a last incomplete one."""
+    """What was sent, under which ``run``; ``frames`` are whole ones, ``rest`` the octets of a last incomplete one.
+
+    ``unheard``: messages that the broker took and dropped, because nobody is subscribed to them.
+    """
 
     run: str
     messages: int = 0
     frames: int = 0
     rest: int = 0
+    unheard: int = 0
 
 
 async def publish_file(
@@ -67,6 +71,7 @@ async def publish_file(
     if mission.link.frame == "none":
         raise ConfigError(f"{mission.title} has a link without frames: a file of packets cannot be sent as frames")
     published = Published(run=secrets.token_hex(4))
+    unheard = client.counts.unheard
     try:
         with path.open("rb") as file:
             if speed is None:
@@ -77,6 +82,7 @@ async def publish_file(
                 await _publish_paced(client, messages, speed, mission)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    published.unheard = client.counts.unheard - unheard
     return published
 
 

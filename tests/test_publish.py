@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,6 +112,30 @@ async def test_a_file_that_is_not_there(mosquitto: str, tmp_path: Path) -> None:
     async with Client(parse_broker_url(mosquitto, {}), "station") as station:
         with pytest.raises(ConfigError, match="none"):
             await publish_file(tmp_path / "none", load_mission("hera"), station)
+
+
+async def test_messages_for_nobody_are_counted_and_not_those_for_one_who_is_away(
+    mosquitto: str, tmp_path: Path
+) -> None:
+    mission = load_mission("hera")
+    path = tmp_path / "frames.u8"
+    path.write_bytes(frames(mission, [1, 2, 3]))
+    address = parse_broker_url(mosquitto, {})
+    async with Client(address, "station") as station:
+        assert (await publish_file(path, mission, station, speed=None)).unheard == 3
+        async with Client(address, "away", subscriptions=[("tm/#", 1)], session_expiry=60) as away:
+            await away.connected(10)
+        assert (await publish_file(path, mission, station, speed=None)).unheard == 0
+        assert station.counts.unheard == 3
+
+
+def test_the_command_fails_where_nobody_listens(mosquitto: str, tmp_path: Path) -> None:
+    path = tmp_path / "frames.u8"
+    path.write_bytes(frames(load_mission("hera"), [1, 2, 3]))
+    command = [sys.executable, "-m", "ground", "publish", str(path), "--mission", "hera", "--speed", "max"]
+    done = subprocess.run([*command, "--broker", mosquitto], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"{mosquitto}: nobody was subscribed to 3 of the 3 messages" in done.stderr
 
 
 async def test_a_real_pass_is_recorded_octet_for_octet(broker: str, tmp_path: Path) -> None:

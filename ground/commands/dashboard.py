@@ -12,7 +12,7 @@ from dashboard.app import create_app, serve
 from dashboard.heard import HeardLedger
 from ground.commands.children import end_with_parent
 from ground.commands.stack import open_store, start_with_usable
-from ground.commands.terminal import log_to_terminal, out, run_until_stopped
+from ground.commands.terminal import log_to_terminal, out, port, run_until_stopped
 from ground.ingest import LEDGER_TOPIC
 from ground.link.mqtt import Client, parse_broker_url
 
@@ -25,7 +25,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--broker", default="mqtt://127.0.0.1:1883", metavar="URL", help="MQTT 5 (%(default)s)")
     command.add_argument("--store", required=True, metavar="URL", help="influxdb://HOST:PORT/ORG/BUCKET")
     command.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
-    command.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
+    command.add_argument("--port", type=port, default=8000, help="0 takes a free one (default: %(default)s)")
     command.add_argument("--name", action="append", default=[], help="by which browsers call it, besides --host")
     command.add_argument("--journal", type=Path, metavar="FILE", help="keeps events and alarms over a restart")
 

@@ -31,7 +31,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Publish; it is done when the broker has everything."""
+    """Publish; it is done when the broker has everything, and fails where the broker kept it for nobody."""
     return run_until_stopped(_publish(options)) or 0
 
 
@@ -41,7 +41,8 @@ async def _publish(options: argparse.Namespace) -> int:
         raise GroundError(f"{options.file}: no such file")
     columns = TextColumn("publishing"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-    async with Client(parse_broker_url(options.broker), f"ground-publish-{secrets.token_hex(4)}") as client:
+    address = parse_broker_url(options.broker)
+    async with Client(address, f"ground-publish-{secrets.token_hex(4)}") as client:
         await client.connected(_CONNECT_SECONDS)
         with bar:
             task = bar.add_task("", total=options.file.stat().st_size)
@@ -56,4 +57,9 @@ async def _publish(options: argparse.Namespace) -> int:
             )
     rest = f" and a rest of {sent.rest} octets" if sent.rest else ""
     err.print(f"{options.file}: {sent.frames} frames{rest} in {sent.messages} messages, run {sent.run}")
+    if sent.unheard:
+        raise GroundError(
+            f"{address}: nobody was subscribed to {sent.unheard} of the {sent.messages} messages, they are lost; start "
+            "ground ingest with this broker, then publish again"
+        )
     return 0

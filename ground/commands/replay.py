@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dashboard.access import Access
 from dashboard.app import create_app, serve
 from ground.commands.stack import open_store, start_with_usable, use_plain_allocator
-from ground.commands.terminal import err, log_to_terminal, out, run_until_stopped, speed, utc_time
+from ground.commands.terminal import err, log_to_terminal, out, port, run_until_stopped, speed, utc_time
 from ground.link.broker import EmbeddedBroker
 from ground.link.mqtt import Client, parse_broker_url
 from ground.replay import PREFIX, Replay, choose_span
@@ -27,7 +27,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("--from", dest="since", type=utc_time, metavar="TIME", help="earth receive time, ISO 8601 UTC")
     command.add_argument("--to", dest="until", type=utc_time, metavar="TIME", help="earth receive time, ISO 8601 UTC")
     command.add_argument("--host", default="127.0.0.1", help="where the dashboard listens (default: %(default)s)")
-    command.add_argument("--port", type=int, default=8001, help="of the dashboard, 0 takes a free one (default: 8001)")
+    command.add_argument("--port", type=port, default=8001, help="of the dashboard, 0 takes a free one (default: 8001)")
     command.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
     command.add_argument("--json", action="store_true", help="stop at the end of the recording and print the ledger")
 

@@ -44,6 +44,13 @@ def speed(text: str) -> float | None:
     return factor
 
 
+def port(text: str) -> int:
+    """An argument that is a TCP port to listen on; 0 takes a free one."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} should be a port from 1 to 65535, or 0 for a free one")
+    return int(text)
+
+
 def run_until_stopped(work: Coroutine[Any, Any, T], duration: float | None = None) -> T | None:
     """Run ``work`` to its end, or cancel it on Ctrl-C, SIGTERM, or after ``duration`` seconds (then None)."""
 

@@ -41,6 +41,9 @@ def parse_broker_url(url: str, environ: Mapping[str, str] = os.environ) -> Addre
     try:
         parts = urlsplit(url)
         port = parts.port
+        if port == 0:
+            raise ValueError("port 0")  # noqa: TRY301 - as urlsplit says it of ports above 65535
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise ConfigError(f"broker URL {url!r} {example} ({error})") from error
     if parts.password is not None:

@@ -70,11 +70,13 @@ class EmbeddedBroker:
         return self._broker is not None and self._broker.is_running
 
     def start(self) -> None:
-        """Start it and wait until it listens (blocking, well under a second).
+        """Start it and wait until it listens (blocking, well under a second). May be called again when it has ended; it
+        keeps its ports.
 
         Raises :class:`~ground.errors.LinkError` where a port is taken or it doesn't come up,
         :class:`~ground.errors.ConfigError` where the folder takes no file.
         """
+        self.stop()
         self.port = self.port or _free_port()
         self.port_v4 = self.port_v4 or _free_port()
         config = self.folder / "broker.toml"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -219,6 +220,8 @@ class Client:
                 reason = await self._session()
             except LinkError as error:
                 reason = error
+            except socket.gaierror as error:
+                reason = LinkError(f"{self.address.host}: {(error.strerror or str(error)).lower()}")
             except ConnectionError as error:
                 reason = LinkError(os.strerror(error.errno).lower() if error.errno else str(error))
             except (OSError, TimeoutError) as error:
@@ -282,7 +285,7 @@ class Client:
     def acknowledged(self, packets: list[PubAckPacket]) -> None:
         """The broker has acknowledged messages of ours."""
         self.counts.published += len(packets)
-        self._outbox.acknowledged(packets)
+        self.counts.unheard += self._outbox.acknowledged(packets)
         self._room.set()
         self.writable()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DUP: Final = 0x08
+_NO_MATCHING_SUBSCRIBERS: Final = 0x10
 _WAITING: Final = 32768
 _WAITING_OCTETS: Final = 64 << 20
 
@@ -111,15 +112,22 @@ class Outbox:
             size += len(letter.octets)
         return b"".join(parts)
 
-    def acknowledged(self, packets: Iterable[PubAckPacket]) -> None:
-        """The broker has these messages, or has refused them. An unknown packet identifier is ignored."""
+    def acknowledged(self, packets: Iterable[PubAckPacket]) -> int:
+        """The broker has these messages, or has refused them. An unknown packet identifier is ignored.
+
+        Returns how many of them nobody is subscribed to.
+        """
+        unheard = 0
         for packet in packets:
             letter = self._in_flight.pop(packet.packet_id, None)
             if letter:
                 self._used.discard(packet.packet_id)
                 self._octets -= len(letter.octets)
-                bad = packet.reason_code.value >= 0x80
+                reason = packet.reason_code.value
+                unheard += reason == _NO_MATCHING_SUBSCRIBERS
+                bad = reason >= 0x80
                 letter.receipt.arrived(f"{letter.topic}: {words(packet.reason_code.name)}" if bad else None)
+        return unheard
 
     def connection_lost(self) -> None:
         """What waits for a PUBACK is sent again, in its order, marked as duplicate (MQTT 5, 4.4 and 3.3.1.1)."""

@@ -18,7 +18,8 @@ class LinkState:
 class LinkCounts:
     """What a client has done. ``stale_acks``: messages that could not be acknowledged because their connection had
     ended; the broker delivers them again. ``published``: QoS 1 messages that the broker has answered, and QoS 0
-    messages that were sent; ``dropped``: those that were not."""
+    messages that were sent; ``dropped``: those that were not. ``unheard``: published QoS 1 messages that nobody is
+    subscribed to, as far as the broker says so (MQTT 5, 3.4.2.1; mosquitto does, the embedded one doesn't)."""
 
     connections: int = 0
     protocol_errors: int = 0
@@ -27,3 +28,4 @@ class LinkCounts:
     stale_acks: int = 0
     published: int = 0
     dropped: int = 0
+    unheard: int = 0

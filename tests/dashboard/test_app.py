@@ -108,7 +108,8 @@ async def test_openapi_describes_every_path(dashboard: Dashboard) -> None:
         "/healthz", "/readyz", "/metrics", "/api/missions", "/api/ledger", f"{mission}/parameters",
         f"{mission}/history", f"{mission}/latest", f"{mission}/rows/{{container}}",
         f"{mission}/alarms", f"{mission}/alarms/acknowledge", f"{mission}/events",
-        f"{mission}/alarms/{{container}}/{{parameter}}/history", f"{mission}/alarms/{{container}}/{{parameter}}/{{action}}",
+        f"{mission}/alarms/{{container}}/{{parameter}}/history",
+        f"{mission}/alarms/{{container}}/{{parameter}}/{{action}}",
     }  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ground.processing.ledger import MissionLedger
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
@@ -16,6 +15,7 @@ from dashboard.hub import Hub
 from dashboard.journal import Journal
 from dashboard.metrics import _Ground
 from ground.link.address import parse_broker_url
+from ground.processing.ledger import MissionLedger
 
 if TYPE_CHECKING:
     from tests.dashboard.conftest import Setup

@@ -63,12 +63,20 @@ async def test_a_fault_and_its_alarm_are_seen_now_and_on_a_page_opened_later(
         events = page.page.get_by_test_id("events")
         await expect(events).to_contain_text(f"fault on request: drifting-sensor ({SENSOR})")
         await expect(events).to_contain_text("fault refused: there is no fault no such fault")
-        await expect(page.page.get_by_test_id(f"out-luna26-{SENSOR}")).to_contain_text("▲ warning")
-        await expect(page.page.get_by_test_id("alarms-luna26")).to_contain_text("▲ 1 out of limits")
+        await expect(page.page.get_by_test_id(f"alarm-luna26-{SENSOR}")).to_contain_text("warning")
+        await expect(page.page.get_by_test_id("alarms-luna26")).to_contain_text("▲ 1 alarm, 1 unacknowledged")
         await expect(page.page.get_by_test_id("alarms-tianwen1")).to_have_count(0)
     await later.page.get_by_test_id("alarms-luna26").click()
     row = later.page.locator("tr", has=later.cell("luna26", SENSOR))
     await expect(row.locator(".state")).to_have_text("▲ warning")
+    # Acknowledged on one page, it is so on the other, in the API, and in the store.
+    await later.page.get_by_test_id(f"acknowledge-luna26-{SENSOR}").click()
+    for page in (screen, later):
+        await expect(page.page.get_by_test_id("alarms-luna26")).to_contain_text("▲ 1 alarm")
+        await expect(page.page.get_by_test_id("alarms-luna26")).not_to_contain_text("unacknowledged")
+        await expect(page.page.get_by_test_id(f"acknowledge-luna26-{SENSOR}")).to_have_count(0)
+    alarms = await (await later.page.request.get(f"{screen.url}/api/missions/luna26/alarms?state=acknowledged")).json()
+    assert [alarm["parameter"] for alarm in alarms] == [SENSOR]
     await later.close()
     later.assert_well_behaved()
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import os
+import signal
+from contextlib import AsyncExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.integration.service import Service, ground, ledger_when
+from ground.link.mqtt import Client, parse_broker_url
+from tests.integration.service import Service, free_port, ground, ledger_when
 from tests.real_data import ROOT, requires_real_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 AXES = ("position_x", "position_y", "position_z", "velocity_x", "velocity_y", "velocity_z")
 EPOCH = 1_451_577_600 * 10**9  # 2015-12-31T16:00 UTC
@@ -99,3 +104,57 @@ async def test_both_spacecraft_are_live_and_the_next_start_goes_on(tmp_path: Pat
             service.stop()
         finally:
             service.end()
+
+
+def broker_of(data: Path) -> int:
+    """The process of the embedded broker that has its configuration in ``data``."""
+    config = str(data / "broker" / "broker.toml").encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if config in (folder / "cmdline").read_bytes():
+                return int(folder.name)
+    raise AssertionError("no broker runs")
+
+
+def recorded(count: int, ledger: dict[str, Any]) -> bool:
+    return bool(ledger["position"]["recorded"] == count)
+
+
+@pytest.mark.parametrize("what", ["the broker", "everything"])
+async def test_what_a_station_sends_after_a_kill_is_recorded(tmp_path: Path, what: str) -> None:
+    """Stations are there at once when the broker is back; it acknowledges to nobody before ingest has subscribed."""
+    port = free_port()
+    ports = ["--port", "0", "--mqtt-port", str(port), "--mqtt-v4-port", "0"]
+    url = f"mqtt://127.0.0.1:{port}"
+
+    def up() -> Service:
+        data = ["--data", str(tmp_path / "data")]
+        return Service(tmp_path / "up.log", "up", "--no-browser", "--no-simulators", *data, *ports)
+
+    async def send(names: Sequence[str]) -> None:
+        """One message from each of many stations, as soon as it gets through."""
+        async with AsyncExitStack() as stack:
+            links = [
+                await stack.enter_async_context(Client(parse_broker_url(url, {}), f"{what} {name}")) for name in names
+            ]
+            async with asyncio.TaskGroup() as tasks:
+                for link, name in zip(links, names, strict=True):
+                    tasks.create_task(link.publish(f"tm/hera/{name}/1", b"frame"))
+
+    service = up()
+    try:
+        await service.said("MQTT 5")
+        await send([f"a{n}" for n in range(20)])
+        await ledger_when(url, partial(recorded, 20))
+        if what == "everything":
+            service.kill()
+        else:
+            os.kill(broker_of(tmp_path / "data"), signal.SIGKILL)
+        sending = asyncio.create_task(send([f"b{n}" for n in range(200)]))
+        if what == "everything":
+            service = up()
+        await sending
+        await ledger_when(url, partial(recorded, 220))
+        service.stop()
+    finally:
+        service.end()

@@ -48,6 +48,8 @@ def test_the_password_comes_from_the_environment_or_a_file(tmp_path: Path) -> No
         ("http://h", "mqtt://host:1883"),
         ("mqtt://", "mqtt://host:1883"),
         ("mqtt://h:99999", "mqtt://host:1883"),
+        ("mqtt://h:0", "port 0"),
+        ("mqtt://a..b", "mqtt://host:1883"),
         ("mqtt://h:x", "mqtt://host:1883"),
         ("mqtt://h/topic", "mqtt://host:1883"),
         ("mqtt://[::1", "mqtt://host:1883"),

@@ -238,3 +238,9 @@ async def test_tls_and_password(certificate: Path, secured: str) -> None:
         async with Client(parse_broker_url(secured, environ), "g") as link:
             with pytest.raises(LinkError, match=says):
                 await link.connected(2)
+
+
+async def test_a_host_that_nobody_knows_is_named() -> None:
+    async with client("mqtt://no-such-host.invalid:1883") as link:
+        with pytest.raises(LinkError, match=r"no-such-host\.invalid: [a-z]"):
+            await link.connected(30)

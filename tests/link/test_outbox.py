@@ -86,10 +86,12 @@ async def test_a_refused_message_is_named() -> None:
     assert first.packet_id
     assert second.packet_id
     waiting = asyncio.create_task(receipt.complete())
-    outbox.acknowledged([PubAckPacket(first.packet_id, reason_code=PubAckReasonCode.NOT_AUTHORIZED)])
+    refused = PubAckPacket(first.packet_id, reason_code=PubAckReasonCode.NOT_AUTHORIZED)
+    assert outbox.acknowledged([refused]) == 0
     await asyncio.sleep(0)
     assert not waiting.done()
-    outbox.acknowledged([PubAckPacket(second.packet_id, reason_code=PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)])
+    unheard = PubAckPacket(second.packet_id, reason_code=PubAckReasonCode.NO_MATCHING_SUBSCRIBERS)
+    assert outbox.acknowledged([unheard]) == 1
     with pytest.raises(LinkError, match="refused 1 messages, first tm/m/s/1: not authorized"):
         await waiting
 
