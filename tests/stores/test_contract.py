@@ -92,7 +92,7 @@ async def test_batches_of_all_sizes(store: Store, keeps: Keeps, size: int) -> No
     rows = random_batch(size, seed=size)
     await put(store, power(rows))
     assert same(await store.rows("luna26", "Power", *ALL), keeps(rows))
-    assert await store.counts("luna26") == {"Power": Count(size, 0, 0, dropped(rows, keeps))}
+    assert await store.counts("luna26") == {"Power": Count(size, 0, nonfinite=dropped(rows, keeps))}
 
 
 async def test_a_window_is_half_open(store: Store) -> None:

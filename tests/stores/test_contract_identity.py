@@ -78,7 +78,7 @@ async def test_repetition_is_known_after_closing(open_store: OpenStore, keeps: K
         await put(store, power(rows), Checkpoint(1, b""))
         await put(store, power(rows.slice(500, 100)), Checkpoint(2, b""))
     async with open_store() as store:
-        assert await store.counts("luna26") == {"Power": Count(2000, 100, 0, nonfinite)}
+        assert await store.counts("luna26") == {"Power": Count(2000, 100, nonfinite=nonfinite)}
         await put(store, power(rows.slice(1990), more), Checkpoint(3, b""))
         nonfinite += dropped(more.slice(5), keeps)
-        assert await store.counts("luna26") == {"Power": Count(2015, 115, 0, nonfinite)}
+        assert await store.counts("luna26") == {"Power": Count(2015, 115, nonfinite=nonfinite)}
