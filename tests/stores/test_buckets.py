@@ -34,13 +34,13 @@ def test_pieces_give_what_the_whole_gives(name: str, count: int, monkeypatch: py
 
 def test_equal_times_are_taken_in_the_order_of_their_packets() -> None:
     held = reduction("i64", T0 + MS, 1)
-    held.add(np.array([T0, T0, T0]), np.array([2, 9, 3], np.uint16), pa.array([2, 9, 3]))
+    held.add(np.array([T0, T0, T0]), np.array([2, 9, 9], np.uint16), np.array([7, 1, -5]), pa.array([2, 9, 3]))
     assert held.finish()["text"].to_pylist() == ["9"]
 
 
 def test_the_last_bucket_ends_with_the_window() -> None:
     held = buckets.Reduction(Name("Power", "i64"), SCHEMA.field("i64"), buckets.Buckets(0, 10, 3))
-    held.add(np.arange(-1, 12), np.zeros(13, np.uint16), pa.array(range(-1, 12)))
+    held.add(np.arange(-1, 12), np.zeros(13, np.uint16), np.zeros(13, np.int64), pa.array(range(-1, 12)))
     table = held.finish()
     assert table["count"].to_pylist() == [4, 4, 2]
     assert table["max"].to_pylist() == [3.0, 7.0, 9.0]
