@@ -63,7 +63,7 @@ def test_parts_give_what_samples_give(name: str) -> None:
     whole.add(*columns(rows, name))
     field = SCHEMA.field(name)
     for start in np.random.default_rng(1).permutation(60) * 50:
-        time, _, values = columns(rows.slice(start, 50), name)
+        time, _, _, values = columns(rows.slice(start, 50), name)
         if start < 1000 or start % 200 == 0:
             chosen = values.is_valid().to_numpy(zero_copy_only=False)
             first, number, state = np.zeros(1, np.intp), is_number(field.type), is_state(field)
@@ -84,8 +84,9 @@ def reduction(name: str, stop: int, count: int) -> buckets.Reduction:
     return buckets.Reduction(Name("Power", name), SCHEMA.field(name), buckets.Buckets(T0, stop, count))
 
 
-def columns(rows: pa.RecordBatch, name: str) -> tuple[Any, Any, Any]:
-    return rows.column("time").to_numpy().view(np.int64), rows.column("seq").to_numpy(), rows.column(name)
+def columns(rows: pa.RecordBatch, name: str) -> tuple[Any, Any, Any, Any]:
+    time, seq, digest = (rows.column(column).to_numpy() for column in ("time", "seq", "digest"))
+    return time.view(np.int64), seq, digest, rows.column(name)
 
 
 def plain(column: pa.ChunkedArray[Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the store makes of answers that get lost, buckets of other formats, and missions in trouble, on a real server."""
+"""What the store makes of answers that get lost, old buckets and missions in trouble, on a real server."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ async def test_a_bucket_of_the_older_format_is_refused(influxdb: Influxdb, addre
         lambda: store.rows("luna26", "Power", *ALL),
         lambda: InfluxdbStore.open(address, influxdb.token),
     ):
-        with pytest.raises(StoreError, match="older version.*`ground rebuild`"):
+        with pytest.raises(StoreError, match=r"older version.*`ground rebuild`"):
             await ask()
     await store.close()
 

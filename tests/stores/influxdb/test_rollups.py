@@ -214,6 +214,37 @@ async def test_rows_that_the_server_refuses_are_in_no_roll_up(influxdb: Influxdb
 
 
 @pytest.mark.usefixtures("little_is_many")
+@pytest.mark.parametrize("wide", [pa.uint16(), pa.float64()], ids=str)
+async def test_a_parameter_that_is_widened(influxdb: Influxdb, address: str, wide: pa.DataType) -> None:
+    """In the same field, or, where InfluxDB has another type for it, in a second one."""
+    n = 7_200
+    values = pa.array(np.random.default_rng(1).integers(0, 255, n), pa.uint8())
+    rows = rows_of(n)
+    index = SCHEMA.get_field_index("u8")
+    narrow = rows.set_column(index, pa.field("u8", pa.uint8()), values)
+    changed = rows.set_column(index, pa.field("u8", wide), values.cast(wide))
+    window = (T0, T0 + 110 * MINUTE, 50)
+    reduction = Reduction(Name("Power", "u8"), pa.field("u8", wide), Buckets(*window, MINUTE))
+    time, seq, digest = (rows.column(column).to_numpy() for column in ("time", "seq", "digest"))
+    reduction.add(time.view(np.int64), seq, digest, changed.column("u8"))
+    table = reduction.finish()
+    async with opened(address, influxdb) as store:
+        for position, part in enumerate([narrow.slice(0, 3_610), changed.slice(3_610, 90), narrow.slice(3_700)]):
+            await put(store, [Rows(*POWER, part)], Checkpoint(position, b""))
+            if position != 1:
+                await store.roll_up()
+        found = await store.history("luna26", ["Power/u8", "Power/text"], *window)
+        assert found.rollup == MINUTE
+        assert found.table.filter(pc.field("parameter") == "Power/u8").num_rows == len(table)
+        assert_equal(await store.history("luna26", ["Power/u8"], *window), table)
+    async with opened(address, influxdb, rollups=False) as store:
+        found = await store.history("luna26", ["Power/u8"], *window)
+        assert sum(found.table["count"].to_pylist()) == sum(table["count"].to_pylist())
+        last = await store.last("luna26", ["Power/u8"])
+        assert last["last"].to_pylist() == [float(values[-1].as_py())]
+
+
+@pytest.mark.usefixtures("little_is_many")
 async def test_they_are_made_without_being_asked_for(
     influxdb: Influxdb, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
