@@ -52,7 +52,7 @@ def batches(rows: int, parameters: int, step: int) -> list[pa.RecordBatch]:
             "time": pa.array(START + number * step).cast(TIME),
             "ert": pa.array(START + number * step + 10**9).cast(TIME),
             "seq": pa.array((number % 16384).astype(np.uint16)),
-            "digest": pa.array(number),
+            "digest": pa.array(random.integers(-(2**63), 2**63 - 1, n)),
         }
         for name in range(parameters):
             columns[f"p{name}"] = pa.array(random.normal(0, 1000, n).astype(np.float32))
@@ -88,12 +88,12 @@ async def through_the_store(
     store = await InfluxdbStore.open(address, server.token, rollups=rollups)
     begun, cpu = time.perf_counter(), time.process_time()
     for position, batch in enumerate(work, 1):
-        await store.append([Rows("bench", container, batch)], Checkpoint(position, b""))
+        await store.append("bench", [Rows("bench", container, batch)], [], Checkpoint(position, b""))
     if rollups:
         await store.roll_up()
     seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    counts = await store.counts()
-    assert counts["bench", container].stored == sum(batch.num_rows for batch in work)
+    counts = await store.counts("bench")
+    assert counts[container].stored == sum(batch.num_rows for batch in work)
     await store.close()
     return seconds, cpu
 

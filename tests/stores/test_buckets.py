@@ -34,13 +34,13 @@ def test_pieces_give_what_the_whole_gives(name: str, count: int, monkeypatch: py
 
 def test_equal_times_are_taken_in_the_order_of_their_packets() -> None:
     held = reduction("i64", T0 + MS, 1)
-    held.add(np.array([T0, T0, T0]), np.array([2, 9, 3], np.uint16), pa.array([2, 9, 3]))
+    held.add(np.array([T0, T0, T0]), np.array([2, 9, 9], np.uint16), np.array([7, 1, -5]), pa.array([2, 9, 3]))
     assert held.finish()["text"].to_pylist() == ["9"]
 
 
 def test_the_last_bucket_ends_with_the_window() -> None:
     held = buckets.Reduction(Name("Power", "i64"), SCHEMA.field("i64"), buckets.Buckets(0, 10, 3))
-    held.add(np.arange(-1, 12), np.zeros(13, np.uint16), pa.array(range(-1, 12)))
+    held.add(np.arange(-1, 12), np.zeros(13, np.uint16), np.zeros(13, np.int64), pa.array(range(-1, 12)))
     table = held.finish()
     assert table["count"].to_pylist() == [4, 4, 2]
     assert table["max"].to_pylist() == [3.0, 7.0, 9.0]
@@ -63,7 +63,7 @@ def test_parts_give_what_samples_give(name: str) -> None:
     whole.add(*columns(rows, name))
     field = SCHEMA.field(name)
     for start in np.random.default_rng(1).permutation(60) * 50:
-        time, _, values = columns(rows.slice(start, 50), name)
+        time, _, _, values = columns(rows.slice(start, 50), name)
         if start < 1000 or start % 200 == 0:
             chosen = values.is_valid().to_numpy(zero_copy_only=False)
             first, number, state = np.zeros(1, np.intp), is_number(field.type), is_state(field)
@@ -84,8 +84,9 @@ def reduction(name: str, stop: int, count: int) -> buckets.Reduction:
     return buckets.Reduction(Name("Power", name), SCHEMA.field(name), buckets.Buckets(T0, stop, count))
 
 
-def columns(rows: pa.RecordBatch, name: str) -> tuple[Any, Any, Any]:
-    return rows.column("time").to_numpy().view(np.int64), rows.column("seq").to_numpy(), rows.column(name)
+def columns(rows: pa.RecordBatch, name: str) -> tuple[Any, Any, Any, Any]:
+    time, seq, digest = (rows.column(column).to_numpy() for column in ("time", "seq", "digest"))
+    return time.view(np.int64), seq, digest, rows.column(name)
 
 
 def plain(column: pa.ChunkedArray[Any]) -> str:

@@ -9,25 +9,25 @@ import sys
 import numpy as np
 import pyarrow as pa
 
-from ground.stores import Checkpoint, Rows
+from ground.stores import Checkpoint, Entry, Rows
 from ground.stores.influxdb import InfluxdbStore
 from tests.stores.telemetry import T0, batch
 
 SECONDS = 1_200
 
 
-def append_of(position: int) -> tuple[list[Rows], Checkpoint]:
+def append_of(position: int) -> tuple[str, list[Rows], list[Entry], Checkpoint]:
     """The first has the newest second; each other one brings a tenth of the seconds, anywhere before it."""
     random = np.random.default_rng(position)
     seconds = np.sort(random.choice(SECONDS, SECONDS // 10, replace=False)) if position else np.array([0, SECONDS])
     time = T0 + seconds * 10**9 + position * 1_000_000
     rows = batch(time.tolist(), [position] * len(time), a=pa.array(random.normal(size=len(seconds))))
-    return [Rows("luna26", "Power", rows)], Checkpoint(position + 1, b"")
+    return "luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(position + 1, b"")
 
 
 async def main(address: str) -> None:
     store = await InfluxdbStore.open(address, os.environ["INFLUXDB_TOKEN"])
-    found = await store.checkpoint()
+    found = await store.checkpoint("luna26")
     position = found.position if found else 0
 
     async def roll_up() -> None:

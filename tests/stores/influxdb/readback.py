@@ -44,23 +44,27 @@ class Readback:
         for item in rows:
             self.rows.setdefault((item.mission, item.container), []).append(item.batch)
         self.position += 1
-        await self.store.append(rows, Checkpoint(self.position, b""))
+        for mission in dict.fromkeys(item.mission for item in rows):
+            own = [item for item in rows if item.mission == mission]
+            await self.store.append(mission, own, [], Checkpoint(self.position, b""))
 
     async def differences(self) -> tuple[list[str], int]:
         """In which hours of which containers what the store gives back is not what went in; and how many values do.
 
         Rows that were appended twice are there once; what isn't finite is null, and counted.
         """
-        counts = await self.store.counts()
         wrong = []
         values = 0
         for (mission, container), batches in self.rows.items():
             arrived = pa.Table.from_batches(batches)
             once = distinct(arrived)
             expected = finite(once)
-            counted = Count(len(once), len(arrived) - len(once), 0, nulls(expected) - nulls(once))
-            if counts.get((mission, container)) != counted:
-                wrong.append(f"{mission}/{container}: {counts.get((mission, container))} should be {counted}")
+            alike = len(once) - len(distinct(once, "time", "seq"))
+            nonfinite = nulls(expected) - nulls(once)
+            counted = Count(len(once), len(arrived) - len(once), alike, nonfinite=nonfinite)
+            found = (await self.store.counts(mission)).get(container)
+            if found != counted:
+                wrong.append(f"{mission}/{container}: {found} should be {counted}")
             time = expected["time"].to_numpy().view(np.int64)
             for start in range(int(time[0]), int(time[-1]) + 1, HOUR):
                 first, end = np.searchsorted(time, [start, start + HOUR])
@@ -107,11 +111,14 @@ def _columns(messages: list[Any], run: str) -> Messages:
     )
 
 
-def distinct(rows: pa.Table) -> pa.Table:
-    """The first row of each identity, in the order of time and seq."""
-    time, seq = rows["time"].to_numpy().view(np.int64), rows["seq"].to_numpy()
-    order = np.lexsort((seq, time))
-    first = np.append(True, (np.diff(time[order]) != 0) | (np.diff(seq[order]) != 0))
+def distinct(rows: pa.Table, *keys: str) -> pa.Table:
+    """The first row of each identity, in its order; ``keys``: the columns that make it."""
+    columns = [
+        rows[key].to_numpy().view(np.int64) if key == "time" else rows[key].to_numpy()
+        for key in keys or ("time", "seq", "digest")
+    ]
+    order = np.lexsort(columns[::-1])
+    first = np.append(True, np.logical_or.reduce([np.diff(column[order]) != 0 for column in columns]))
     return rows.take(order[first])
 
 

@@ -7,7 +7,6 @@ import os
 import random
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,9 @@ from ground.stores import Checkpoint, History, Rows
 from ground.stores.buckets import Buckets, Reduction
 from ground.stores.influxdb import InfluxdbStore, append, history, rollups
 from ground.stores.influxdb.minutes import MINUTE
-from ground.stores.longtable import HISTORY, TIME, Name, stack
+from ground.stores.longtable import HISTORY, IDENTITY, TIME, Name, stack
 from tests.services.influxdb import Influxdb, influxdb
+from tests.stores.examples import put
 from tests.stores.influxdb.appender import SECONDS, append_of
 from tests.stores.telemetry import SCHEMA, T0, finite, random_batch
 
@@ -34,7 +34,7 @@ __all__ = ["influxdb"]
 ROOT = Path(__file__).parents[3]
 SECOND = 10**9
 POWER = ("luna26", "Power")
-NAMES = [f"Power/{name}" for name in SCHEMA.names if name != "time"]
+NAMES = [f"Power/{name}" for name in SCHEMA.names if name not in IDENTITY.names]
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def expected(rows: pa.RecordBatch, window: tuple[int, int, int], step: int = MIN
     tables = []
     for name in NAMES:
         reduction = Reduction(Name(*name.split("/")), SCHEMA.field(name.split("/")[1]), Buckets(*window, step))
-        time, seq = (rows.column(column).to_numpy() for column in ("time", "seq"))
-        reduction.add(time.view(np.int64), seq, rows.column(name.split("/")[1]))
+        time, seq, digest = (rows.column(column).to_numpy() for column in ("time", "seq", "digest"))
+        reduction.add(time.view(np.int64), seq, digest, rows.column(name.split("/")[1]))
         tables.append(reduction.finish())
     return stack(tables, HISTORY)
 
@@ -117,7 +117,7 @@ async def test_history_from_roll_ups_is_history_from_samples(influxdb: Influxdb,
     rows = rows_of(LONG)
     async with opened(address, influxdb) as store:
         for first in range(0, LONG, 700):
-            await store.append([Rows(*POWER, rows.slice(first, 700))], Checkpoint(first, b""))
+            await put(store, [Rows(*POWER, rows.slice(first, 700))], Checkpoint(first, b""))
             if first % 2:
                 await store.roll_up()
         await store.roll_up()
@@ -141,16 +141,16 @@ async def test_late_rows_make_their_minutes_dirty(
         late[first:last] = True
     late |= np.random.default_rng(4).random(LONG) < 0.0005
     async with opened(address, influxdb) as store:
-        await store.append([Rows(*POWER, rows.filter(pa.array(~late)))], Checkpoint(1, b""))
+        await put(store, [Rows(*POWER, rows.filter(pa.array(~late)))], Checkpoint(1, b""))
         await store.roll_up()
         await check(store, rows.filter(pa.array(~late)))
         if not reopened:
-            await store.append([Rows(*POWER, rows.filter(pa.array(late)))], Checkpoint(2, b""))
+            await put(store, [Rows(*POWER, rows.filter(pa.array(late)))], Checkpoint(2, b""))
             await check(store, rows)
             await store.roll_up()
             await check(store, rows)
     async with opened(address, influxdb) as store:
-        await store.append([Rows(*POWER, rows.filter(pa.array(late)))], Checkpoint(3, b""))
+        await put(store, [Rows(*POWER, rows.filter(pa.array(late)))], Checkpoint(3, b""))
         await check(store, rows)
         await store.roll_up()
         await check(store, rows)
@@ -165,7 +165,7 @@ async def test_all_made_anew_by_reading(
     rows = rows_of(4_000, 5)
     window = (T0, T0 + 60 * MINUTE, 30)
     async with opened(address, influxdb) as store:
-        await store.append([Rows(*POWER, rows)], Checkpoint(1, b""))
+        await put(store, [Rows(*POWER, rows)], Checkpoint(1, b""))
         await store.roll_up()
         await store.spoil_rollups()
         found = await store.history("luna26", NAMES, *window)
@@ -187,7 +187,7 @@ async def test_many_rows_of_one_time(influxdb: Influxdb, address: str, monkeypat
     rows = rows.set_column(0, "time", pa.array(time).cast(TIME))
     rows = pa.RecordBatch.from_arrays(rows.columns, schema=SCHEMA)
     async with opened(address, influxdb) as store:
-        await store.append([Rows(*POWER, rows), Rows("luna26", "Now", rows_of(600))], Checkpoint(1, b""))
+        await put(store, [Rows(*POWER, rows), Rows("luna26", "Now", rows_of(600))], Checkpoint(1, b""))
         await store.spoil_rollups()
         await store.roll_up()
         monkeypatch.setattr(history, "RAW", 50)
@@ -206,11 +206,42 @@ async def test_rows_that_the_server_refuses_are_in_no_roll_up(influxdb: Influxdb
     window = (T0, T0 + 110 * MINUTE, 50)
     async with opened(address, influxdb) as store:
         with pytest.warns(ResourceWarning, match="large body"):
-            await store.append([Rows(*POWER, sent)], Checkpoint(1, b""))
+            await put(store, [Rows(*POWER, sent)], Checkpoint(1, b""))
         await store.roll_up()
         found = await store.history("luna26", NAMES, *window)
         assert found.rollup == MINUTE
         assert_equal(found, expected(stored, window))
+
+
+@pytest.mark.usefixtures("little_is_many")
+@pytest.mark.parametrize("wide", [pa.uint16(), pa.float64()], ids=str)
+async def test_a_parameter_that_is_widened(influxdb: Influxdb, address: str, wide: pa.DataType) -> None:
+    """In the same field, or, where InfluxDB has another type for it, in a second one."""
+    n = 7_200
+    values = pa.array(np.random.default_rng(1).integers(0, 255, n), pa.uint8())
+    rows = rows_of(n)
+    index = SCHEMA.get_field_index("u8")
+    narrow = rows.set_column(index, pa.field("u8", pa.uint8()), values)
+    changed = rows.set_column(index, pa.field("u8", wide), values.cast(wide))
+    window = (T0, T0 + 110 * MINUTE, 50)
+    reduction = Reduction(Name("Power", "u8"), pa.field("u8", wide), Buckets(*window, MINUTE))
+    time, seq, digest = (rows.column(column).to_numpy() for column in ("time", "seq", "digest"))
+    reduction.add(time.view(np.int64), seq, digest, changed.column("u8"))
+    table = reduction.finish()
+    async with opened(address, influxdb) as store:
+        for position, part in enumerate([narrow.slice(0, 3_610), changed.slice(3_610, 90), narrow.slice(3_700)]):
+            await put(store, [Rows(*POWER, part)], Checkpoint(position, b""))
+            if position != 1:
+                await store.roll_up()
+        found = await store.history("luna26", ["Power/u8", "Power/text"], *window)
+        assert found.rollup == MINUTE
+        assert found.table.filter(pc.field("parameter") == "Power/u8").num_rows == len(table)
+        assert_equal(await store.history("luna26", ["Power/u8"], *window), table)
+    async with opened(address, influxdb, rollups=False) as store:
+        found = await store.history("luna26", ["Power/u8"], *window)
+        assert sum(found.table["count"].to_pylist()) == sum(table["count"].to_pylist())
+        last = await store.last("luna26", ["Power/u8"])
+        assert last["last"].to_pylist() == [float(values[-1].as_py())]
 
 
 @pytest.mark.usefixtures("little_is_many")
@@ -220,7 +251,7 @@ async def test_they_are_made_without_being_asked_for(
     monkeypatch.setattr(append, "_LOOK_SECONDS", 0.05)
     monkeypatch.setattr(append, "QUIET", 0.1)
     async with opened(address, influxdb) as store:
-        await store.append([Rows(*POWER, rows_of(LONG))], Checkpoint(1, b""))
+        await put(store, [Rows(*POWER, rows_of(LONG))], Checkpoint(1, b""))
         async with asyncio.timeout(60):
             while not (await store.history("luna26", NAMES, *WINDOWS[0])).rollup:
                 await asyncio.sleep(0.05)
@@ -247,20 +278,12 @@ async def test_kill_9_at_any_moment_leaves_no_roll_up_that_is_stale(influxdb: In
                 if made_again:
                     await store.roll_up()
                 else:
-                    checkpoint = await store.checkpoint()
+                    checkpoint = await store.checkpoint("luna26")
                     await store.append(*append_of(checkpoint.position if checkpoint else 0))
                 rows = await store.rows(*POWER, *WINDOWS[0][:2])
                 found = await store.history("luna26", ["Power/a"], *window)
                 reduction = Reduction(Name("Power", "a"), rows.schema.field("a"), Buckets(*window, found.rollup or 1))
                 time, seq = rows["time"].to_numpy().view(np.int64), rows["seq"].to_numpy()
-                reduction.add(time, seq, rows["a"].combine_chunks())
+                reduction.add(time, seq, rows["digest"].to_numpy(), rows["a"].combine_chunks())
                 assert_equal(found, reduction.finish())
             assert found.rollup == MINUTE
-
-
-def test_records_from_before_there_were_roll_ups_have_none_to_use() -> None:
-    from ground.stores.influxdb.minutes import EVERY
-    from ground.stores.influxdb.progress import Tally
-
-    assert Tally.parse([3, 1, 0, 99, 0, 0]) == Tally(3, 1, 0, 99, 0, 0, EVERY)
-    assert Tally.parse([3, 1, 0, 99, 0, 0, [[4, 6]]]) == replace(Tally(3, 1, 0, 99), dirty=((4, 6),))

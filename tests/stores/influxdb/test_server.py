@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from aiohttp import web
 
-from ground.errors import ConfigError, StoreError
+from ground.errors import ConfigError, RefusedError, StoreError
 from ground.stores.influxdb import Address, Server, token_from
+from ground.stores.influxdb.records import store
 from ground.stores.influxdb.server import identifier, literal
 
 if TYPE_CHECKING:
@@ -251,3 +252,39 @@ def test_tokens(tmp_path: Path) -> None:
 def test_quoting() -> None:
     assert identifier('a"\\b') == '"a\\"\\\\b"'
     assert literal("a'\\b") == "'a\\'\\\\b'"
+
+
+async def test_a_server_is_left_alone_for_as_long_as_it_asks() -> None:
+    """However short our patience is, and whoever writes next: the error says how long that is."""
+    answers = iter([problem(503, "compacting", **{"Retry-After": "20"})])
+    async with server(lambda _: next(answers), patience=0.5) as (client, bodies):
+        for said in ("503 compacting", "asked to be left alone"):
+            with pytest.raises(StoreError, match=said) as caught:
+                await client.write(lines(1))
+            assert caught.value.retry_after is not None
+            assert 15 < caught.value.retry_after <= 20
+        assert len(bodies) == 1
+    async with server(lambda _: problem(503, "starting"), patience=0.5) as (client, _):
+        with pytest.raises(StoreError) as caught:
+            await client.write(lines(1))
+        assert caught.value.retry_after is None
+    async with server(lambda _: problem(429, "slow down", **{"Retry-After": "20"})) as (client, _):
+        with pytest.raises(StoreError) as caught:
+            await client.query(["SELECT 1"])
+        assert caught.value.retry_after == 20
+
+
+@pytest.mark.parametrize(("status", "for_good"), [(400, True), (405, True), *((s, False) for s in (401, 403, 404))])
+async def test_what_nobody_mends_is_told_from_what_somebody_may(status: int, for_good: bool) -> None:
+    async with server(lambda _: problem(status, "go away")) as (client, _):
+        with pytest.raises(StoreError, match=f"{status} go away") as caught:
+            await client.write(lines(4))
+        assert isinstance(caught.value, RefusedError) == for_good
+
+
+@pytest.mark.parametrize(("status", "for_good"), [(422, True), (413, False)])
+async def test_a_record_of_ours_that_is_not_taken(status: int, for_good: bool) -> None:
+    async with server(lambda _: problem(status, "no room")) as (client, _):
+        with pytest.raises(StoreError, match="bucket org/bucket: no room: m v=0i 0") as caught:
+            await store(client, lines(1))
+        assert isinstance(caught.value, RefusedError) == for_good

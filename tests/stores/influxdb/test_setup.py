@@ -33,8 +33,8 @@ async def test_a_new_server_once_and_again(influxd: Process) -> None:
     assert done == ["created user operator, organisation ops room and bucket telemetry"]
     assert await set_up(address, token, oldest={"change5": 0}, first_user=first) == ["bucket telemetry is there"]
     store = await InfluxdbStore.open(text, token)
-    await store.append([], Checkpoint(1, b"state"))
-    assert await store.checkpoint() == Checkpoint(1, b"state")
+    await store.append("luna26", [], [], Checkpoint(1, b"state"))
+    assert await store.checkpoint("luna26") == Checkpoint(1, b"state")
     await store.close()
 
 
@@ -73,6 +73,6 @@ async def test_a_token_that_may_only_read_and_write_the_bucket_is_enough(influxd
         permissions = [{"action": action, "resource": resource} for action in ("read", "write")]
         made = api.post("/api/v2/authorizations", json={"orgID": bucket["orgID"], "permissions": permissions})
         store = await InfluxdbStore.open(address, made.raise_for_status().json()["token"])
-        await store.append([Rows("luna26", "Power", rows)], Checkpoint(1, b""))
+        await store.append("luna26", [Rows("luna26", "Power", rows)], [], Checkpoint(1, b""))
         assert same(await store.rows("luna26", "Power", T0, T0 + 2), rows)
         await store.close()

@@ -18,6 +18,7 @@ from ground.stores import Checkpoint, Count, Rows
 from ground.stores.influxdb import InfluxdbStore, history
 from ground.stores.longtable import TIME
 from tests.services.influxdb import Influxdb, Process, influxd, influxdb
+from tests.stores.examples import put
 from tests.stores.telemetry import MS, SCHEMA, T0, batch, random_batch, same, times
 
 if TYPE_CHECKING:
@@ -64,11 +65,11 @@ def finite_batch(rows: int, seed: int = 1) -> pa.RecordBatch:
 
 async def test_what_is_not_finite_is_null_and_counted(store: InfluxdbStore) -> None:
     values = pa.array([1.5, math.nan, math.inf, -math.inf, None], pa.float32())
-    await store.append([Rows(*POWER, batch(range(T0, T0 + 5), range(5), v=values))], NOWHERE)
+    await put(store, [Rows(*POWER, batch(range(T0, T0 + 5), range(5), v=values))], NOWHERE)
     stored = await store.rows(*POWER, *ALL)
     assert stored["v"].to_pylist() == [1.5, None, None, None, None]
-    await store.append([Rows(*POWER, batch([T0 + 9], [9], v=pa.array([1.0], pa.float32())))], NOWHERE)
-    assert (await store.counts())[POWER] == Count(6, 0, nonfinite=3)
+    await put(store, [Rows(*POWER, batch([T0 + 9], [9], v=pa.array([1.0], pa.float32())))], NOWHERE)
+    assert (await store.counts("luna26"))["Power"] == Count(6, 0, nonfinite=3)
 
 
 async def test_missions_may_give_one_parameter_different_types(influxdb: Influxdb, address: str) -> None:
@@ -86,21 +87,21 @@ async def test_missions_may_give_one_parameter_different_types(influxdb: Influxd
     }
     async with opened(address, influxdb.token) as store:
         for mission in "ab":
-            await store.append([Rows(mission, "Power", rows[mission])], NOWHERE)
+            await put(store, [Rows(mission, "Power", rows[mission])], NOWHERE)
     async with opened(address, influxdb.token) as store:
-        await store.append([Rows(mission, "Power", rows[mission]) for mission in "cdae"], NOWHERE)
+        await asyncio.gather(*(put(store, [Rows(mission, "Power", rows[mission])], NOWHERE) for mission in "cdae"))
         for mission, one in rows.items():
             assert same(await store.rows(mission, "Power", *ALL), one), mission
             last = await store.last(mission, ["Power/load", "Power/mode"])
             assert last["parameter"].to_pylist() == ["Power/load", "Power/mode"]
-        counts = {mission: count for (mission, _), count in (await store.counts()).items()}
+        counts = {mission: (await store.counts(mission))["Power"] for mission in rows}
         assert counts == dict.fromkeys("bcde", Count(2, 0)) | {"a": Count(2, 2)}
 
 
 async def test_names_that_influxdb_uses_itself(store: InfluxdbStore) -> None:
     names = ["mission", "twin", "_field", "_measurement", "_value", "_time", "name", "tags", "pieces", "a b,c=d"]
     one = batch([T0], [1], **{name: pa.array([i]) for i, name in enumerate(names)})
-    await store.append([Rows("_m", container, one) for container in ("_start", "mission")], NOWHERE)
+    await put(store, [Rows("_m", container, one) for container in ("_start", "mission")], NOWHERE)
     for container in ("_start", "mission"):
         assert same(await store.rows("_m", container, *ALL), one)
         last = await store.last("_m", [f"{container}/{name}" for name in names])
@@ -113,9 +114,9 @@ async def test_text_of_any_length_is_stored_or_counted(store: InfluxdbStore) -> 
     texts = ["x" * 70_000, "y" * 1_100_000, "z"]
     rows = batch([T0, T0 + 1, T0 + 2], [0, 1, 2], text=pa.array(texts))
     with pytest.warns(ResourceWarning, match="large body"):
-        await store.append([Rows(*POWER, rows)], NOWHERE)
+        await put(store, [Rows(*POWER, rows)], NOWHERE)
     assert (await store.rows(*POWER, *ALL))["text"].to_pylist() == [texts[0], texts[2]]
-    assert (await store.counts())[POWER] == Count(2, 0, refused=1)
+    assert (await store.counts("luna26"))["Power"] == Count(2, 0, refused=1)
 
 
 async def test_rows_beyond_retention_are_counted_and_the_others_stored(influxdb: Influxdb) -> None:
@@ -123,32 +124,32 @@ async def test_rows_beyond_retention_are_counted_and_the_others_stored(influxdb:
     rows = batch([T0, now, T0 + 1, now + 1], range(4), a=pa.array(range(4)))
     with influxdb.bucket(retention_s=7 * 86_400) as address:
         async with opened(address, influxdb.token) as store:
-            await store.append([Rows(*POWER, rows)], Checkpoint(3, b"s"))
+            await put(store, [Rows(*POWER, rows)], Checkpoint(3, b"s"))
             assert (await store.rows(*POWER, *ALL))["a"].to_pylist() == [1, 3]
-            assert await store.counts() == {POWER: Count(2, 0, refused=2)}
-            assert await store.checkpoint() == Checkpoint(3, b"s")
+            assert await store.counts("luna26") == {"Power": Count(2, 0, refused=2)}
+            assert await store.checkpoint("luna26") == Checkpoint(3, b"s")
 
 
 async def test_times_that_influxdb_has_no_timestamp_for(store: InfluxdbStore) -> None:
     rows = batch([ALL[0], 0], [0, 1], a=pa.array([1, 2]))
     rows = rows.set_column(0, "time", times([ALL[0], 2**63 - 2]))
-    await store.append([Rows(*POWER, rows)], NOWHERE)
+    await put(store, [Rows(*POWER, rows)], NOWHERE)
     assert (await store.rows(*POWER, *ALL))["a"].to_pylist() == [1]
-    assert (await store.counts())[POWER] == Count(1, 0, refused=1)
+    assert (await store.counts("luna26"))["Power"] == Count(1, 0, refused=1)
 
 
 async def test_gzip(influxdb: Influxdb, address: str) -> None:
     rows = finite_batch(1000)
     async with opened(address, influxdb.token, gzip=True) as store:
-        await store.append([Rows(*POWER, rows)], NOWHERE)
+        await put(store, [Rows(*POWER, rows)], NOWHERE)
         assert same(await store.rows(*POWER, *ALL), rows)
 
 
 async def test_a_large_state_comes_back(store: InfluxdbStore) -> None:
     for size in (300_000, 5):  # the second, smaller one is written over the first
         state = np.random.default_rng(size).bytes(size)
-        await store.append([], Checkpoint(size, state))
-        assert await store.checkpoint() == Checkpoint(size, state)
+        await put(store, [], Checkpoint(size, state))
+        assert await store.checkpoint("luna26") == Checkpoint(size, state)
 
 
 @pytest.mark.parametrize("buckets", [1, 7, 100, 2000])
@@ -156,8 +157,8 @@ async def test_the_server_reduces_as_we_do(store: InfluxdbStore, buckets: int, m
     rows = finite_batch(3000)
     few = pa.array([i if i % 100 == 0 else None for i in range(3000)], pa.int32())
     rows = rows.append_column("few", few)
-    await store.append([Rows(*POWER, rows)], NOWHERE)
-    names = [f"Power/{name}" for name in rows.schema.names[3:]]
+    await put(store, [Rows(*POWER, rows)], NOWHERE)
+    names = [f"Power/{name}" for name in rows.schema.names[4:]]
     window = (T0 - 5 * MS, T0 + 2995 * MS, buckets)
     ours = (await store.history("luna26", names, *window)).table
     monkeypatch.setattr(history, "RAW", 100)
@@ -180,26 +181,26 @@ async def test_the_server_dies_in_the_middle_of_an_append(influxd: Process, reop
     address = f"influxdb://{server.netloc}/{server.org}/first"
     before, rows = finite_batch(1000), finite_batch(60_000).slice(500)
     store = await InfluxdbStore.open(address, server.token, patience=0.3)
-    await store.append([Rows(*POWER, before)], Checkpoint(1, b"one"))
-    appending = asyncio.create_task(store.append([Rows(*POWER, rows)], Checkpoint(2, b"two")))
+    await put(store, [Rows(*POWER, before)], Checkpoint(1, b"one"))
+    appending = asyncio.create_task(put(store, [Rows(*POWER, rows)], Checkpoint(2, b"two")))
     await points_stored(server, 11_000)  # seen before they are in the log: of three requests, one is confirmed
     assert not appending.done()
     influxd.kill()
     with pytest.raises(StoreError, match=r"tried for 0\.3 s|Cannot connect|disconnected"):
         await appending
     with pytest.raises(StoreError, match="Cannot connect"):
-        await store.checkpoint()
+        await store.checkpoint("luna26")
     influxd.start()
     if reopened:
         await store.close()
         store = await InfluxdbStore.open(address, server.token)
-    assert await store.checkpoint() == Checkpoint(1, b"one")
-    assert await store.counts() == {POWER: Count(1000, 0)}
+    assert await store.checkpoint("luna26") == Checkpoint(1, b"one")
+    assert await store.counts("luna26") == {"Power": Count(1000, 0)}
     assert same(await store.rows(*POWER, *ALL), before)  # what the checkpoint doesn't cover isn't seen
     await points_stored(server, 5_000)
-    await store.append([Rows(*POWER, rows.slice(0, 20_000))], Checkpoint(2, b"two"))
-    await store.append([Rows(*POWER, rows.slice(19_000)), Rows(*POWER, before.slice(0, 10))], Checkpoint(3, b"three"))
-    assert await store.counts() == {POWER: Count(60_000, 1_510)}
+    await put(store, [Rows(*POWER, rows.slice(0, 20_000))], Checkpoint(2, b"two"))
+    await put(store, [Rows(*POWER, rows.slice(19_000)), Rows(*POWER, before.slice(0, 10))], Checkpoint(3, b"three"))
+    assert await store.counts("luna26") == {"Power": Count(60_000, 1_510)}
     stored = await store.rows(*POWER, *ALL)
     await store.close()
     assert same(stored, pa.concat_tables([pa.Table.from_batches([part]) for part in (before, rows.slice(500))]))
@@ -222,34 +223,34 @@ async def test_an_append_that_is_given_up_counts_right_afterwards(influxdb: Infl
     rows = finite_batch(30_000)
     async with opened(address, influxdb.token) as store:
         for tenths in itertools.chain(range(1, 8)):
-            appending = asyncio.create_task(store.append([Rows(*POWER, rows)], Checkpoint(1, b"")))
+            appending = asyncio.create_task(put(store, [Rows(*POWER, rows)], Checkpoint(1, b"")))
             await asyncio.wait({appending}, timeout=tenths / 20)
             appending.cancel()
             await asyncio.wait({appending})
             if not appending.cancelled():
                 break
     async with opened(address, influxdb.token) as store:
-        done = await store.checkpoint() is not None
-        await store.append([Rows(*POWER, rows)], Checkpoint(2, b""))
-        assert await store.counts() == {POWER: Count(30_000, 30_000 if done else 0)}
+        done = await store.checkpoint("luna26") is not None
+        await put(store, [Rows(*POWER, rows)], Checkpoint(2, b""))
+        assert await store.counts("luna26") == {"Power": Count(30_000, 30_000 if done else 0)}
         assert same(await store.rows(*POWER, *ALL), rows)
 
 
 async def test_a_bucket_deleted_under_the_store(influxdb: Influxdb, address: str) -> None:
     rows = finite_batch(10)
     async with opened(address, influxdb.token, patience=0.2) as store:
-        await store.append([Rows(*POWER, rows)], Checkpoint(1, b""))
+        await put(store, [Rows(*POWER, rows)], Checkpoint(1, b""))
         name = address.rpartition("/")[2]
         with influxdb.api() as api:
             (bucket,) = api.get("/api/v2/buckets", params={"name": name}).json()["buckets"]
             api.delete(f"/api/v2/buckets/{bucket['id']}").raise_for_status()
             with pytest.raises(StoreError, match="ground influx setup"):
-                await store.append([Rows(*POWER, rows)], Checkpoint(2, b""))
+                await put(store, [Rows(*POWER, rows)], Checkpoint(2, b""))
             with pytest.raises(StoreError, match=name):
-                await store.checkpoint()
+                await store.checkpoint("luna26")
             made = api.post("/api/v2/buckets", json={"name": name, "orgID": bucket["orgID"], "retentionRules": []})
-        await store.append([Rows(*POWER, rows)], Checkpoint(2, b""))
-        assert await store.counts() == {POWER: Count(10, 0)}
+        await put(store, [Rows(*POWER, rows)], Checkpoint(2, b""))
+        assert await store.counts("luna26") == {"Power": Count(10, 0)}
         assert same(await store.rows(*POWER, *ALL), rows)
         with influxdb.api() as api:
             api.delete(f"/api/v2/buckets/{made.json()['id']}").raise_for_status()
@@ -264,7 +265,7 @@ async def test_wrong_credentials(influxdb: Influxdb, address: str) -> None:
 
 async def test_a_query_that_takes_too_long(influxdb: Influxdb, address: str) -> None:
     async with opened(address, influxdb.token) as store:
-        await store.append([Rows(*POWER, finite_batch(20_000))], NOWHERE)
+        await put(store, [Rows(*POWER, finite_batch(20_000))], NOWHERE)
     async with opened(address, influxdb.token, time_limit=0.05) as store:
         with pytest.raises(StoreError, match=r"no answer within 0\.05 s; ask for a shorter window"):
             await store.rows(*POWER, *ALL)
@@ -284,13 +285,13 @@ async def test_a_checkpoint_is_never_a_mixture_of_two(influxdb: Influxdb, addres
     async def append() -> None:
         async with opened(address, influxdb.token) as writer:
             for position in range(60):
-                await writer.append([], Checkpoint(position, state(position)))
+                await put(writer, [], Checkpoint(position, state(position)))
 
     appending = asyncio.create_task(append())
     seen = set()
     async with opened(address, influxdb.token) as reader:
         while not appending.done():
-            if found := await reader.checkpoint():
+            if found := await reader.checkpoint("luna26"):
                 assert found.state == state(found.position)
                 seen.add(found.position)
     await appending

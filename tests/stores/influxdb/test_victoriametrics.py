@@ -82,5 +82,5 @@ async def test_it_takes_our_lines_but_cannot_be_the_store(victoriametrics: str) 
     assert series["Power_text"]["values"] == [0, 0, 0]  # it has no text
     # It answers InfluxQL with a table that is not asked for: taken for a store, it must be found out.
     with pytest.raises(StoreError):
-        await store.checkpoint()
+        await store.checkpoint("luna26")
     await store.close()
