@@ -82,8 +82,14 @@ class Ingest:
         """
         folder = self._data / "recording"
         name = await asyncio.to_thread(_session_name, self._data)
+        # What a broker kept came before, or is nobody's telemetry now: at each start it would be taken for new.
         client = Client(
-            self._broker, name, subscriptions=SUBSCRIPTIONS, session_expiry=_SESSION_SECONDS, on_state=self._say
+            self._broker,
+            name,
+            subscriptions=SUBSCRIPTIONS,
+            retained=False,
+            session_expiry=_SESSION_SECONDS,
+            on_state=self._say,
         )
         async with Recorder(folder) as recorder, client:
             self._client = client
@@ -109,6 +115,7 @@ class Ingest:
             link = {
                 "state": self._client.state.reason,
                 "received": counts.received,
+                "retained": counts.retained,
                 "acknowledged": counts.acknowledged,
                 "protocol_errors": counts.protocol_errors,
             }

@@ -18,6 +18,7 @@ from mqtt5 import (
     PubAckPacket,
     PublishPacket,
     QoS,
+    RetainHandling,
     SubAckPacket,
     SubscribePacket,
     TopicFilter,
@@ -97,9 +98,17 @@ class Connection(asyncio.BufferedProtocol):
             raise LinkError(f"refused by the broker: {connack.reason_str or words(connack.reason_code.name)}")
         return connack
 
-    async def subscribe(self, filters: Sequence[tuple[str, int]]) -> None:
-        """SUBSCRIBE to (topic filter, maximum QoS). Raises :class:`~ground.errors.LinkError` where one is refused."""
-        wanted = [TopicFilter(pattern, max_qos=QoS(qos)) for pattern, qos in filters]
+    async def subscribe(self, filters: Sequence[tuple[str, int]], *, retained: bool = True) -> None:
+        """SUBSCRIBE to (topic filter, maximum QoS), with what the broker retains of them or without.
+
+        Raises :class:`~ground.errors.LinkError` where one is refused.
+        """
+        handling = RetainHandling.SEND_ALWAYS if retained else RetainHandling.SEND_NEVER
+        # Not as published: then RETAIN on a message says that it was kept, not that it is to be (MQTT 5, 3.3.1.3).
+        wanted = [
+            TopicFilter(pattern, max_qos=QoS(qos), retain_as_published=False, retain_handling=handling)
+            for pattern, qos in filters
+        ]
         self.write(SubscribePacket(1, wanted).write())
         suback = await self._answer(self._suback)
         for (pattern, _), code in zip(filters, suback.reason_codes, strict=False):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @dataclass(eq=False, slots=True)
 class Delivery:
     """Messages in order of receipt, all of one connection, those that are alike together. ``received``: int64 (n,), ns
-    since 1970 UTC of their socket reads. ``packet_ids``: int64 (k,), of those in QoS 1, in their order. To be handed to
-    :meth:`Client.ack` where there is any."""
+    since 1970 UTC of their socket reads. ``packet_ids``: int64 (k,), of those in QoS 1, in their order, and of retained
+    ones that were left out. To be handed to :meth:`Client.ack` where there is any."""
 
     messages: list[PublishPacket | AlikePackets]
     received: NDArray[np.int64]
@@ -55,3 +55,17 @@ def packet_ids(messages: Sequence[PublishPacket | AlikePackets]) -> NDArray[np.i
         if isinstance(part, AlikePackets) or part.packet_id
     ]
     return np.concatenate(ids) if ids else np.empty(0, np.int64)
+
+
+def without_retained(
+    messages: list[PublishPacket | AlikePackets], received: NDArray[np.int64]
+) -> tuple[list[PublishPacket | AlikePackets], NDArray[np.int64]]:
+    """``messages`` and their times without those that the broker had kept: they are not new, whenever they were sent.
+
+    ``received``: int64 (n,), one for each message.
+    """
+    wanted = [not (part.first if isinstance(part, AlikePackets) else part).retain for part in messages]
+    if all(wanted):
+        return messages, received
+    lengths = [len(part) if isinstance(part, AlikePackets) else 1 for part in messages]
+    return [part for part, keep in zip(messages, wanted, strict=True) if keep], received[np.repeat(wanted, lengths)]

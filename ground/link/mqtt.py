@@ -21,7 +21,7 @@ from ground.errors import LinkError
 from ground.link.address import Address, parse_broker_url
 from ground.link.alike import AlikePackets
 from ground.link.connection import Connection
-from ground.link.delivery import Arrivals, Delivery, packet_ids
+from ground.link.delivery import Arrivals, Delivery, packet_ids, without_retained
 from ground.link.outbox import Outbox, Outgoing, Receipt, encode
 from ground.link.packets import ProtocolError, pubacks
 from ground.link.state import LinkCounts, LinkState
@@ -47,7 +47,9 @@ class Client:
     filter, maximum QoS 0 or 1), made anew at each connection. ``session_expiry``: seconds that the broker keeps the
     session, with what was not acknowledged, after the connection ends; 0 begins with a clean one. ``receive_max``: QoS
     1 messages that the broker may send before it needs acknowledgements. ``max_packet``: octets of the longest packet.
-    ``max_waiting``: octets that may wait for :meth:`receive` before reading pauses and the broker holds the rest.
+    ``retained``: whether messages that the broker has kept are wanted; if not, it is asked for none, and one that comes
+    all the same is counted, acknowledged and left out. ``max_waiting``: octets that may wait for :meth:`receive` before
+    reading pauses and the broker holds the rest.
     ``on_state`` is called at each change of :attr:`state`.
     """
 
@@ -57,6 +59,7 @@ class Client:
         client_id: str,
         *,
         subscriptions: Sequence[tuple[str, int]] = (),
+        retained: bool = True,
         session_expiry: int = 0,
         receive_max: int = 2000,
         keep_alive: int = 30,
@@ -69,6 +72,7 @@ class Client:
         self.counts = LinkCounts()
         self.state = LinkState(False, "not connected yet", time.time_ns())
         self._subscriptions = subscriptions
+        self._retained = retained
         self._max_packet = max_packet
         self._max_waiting = max_waiting
         self._on_state = on_state
@@ -129,7 +133,11 @@ class Client:
             self._read_on()
         times = np.array(arrivals.times, np.int64)
         received, ids = np.repeat(times[:, 0], times[:, 1]), packet_ids(arrivals.messages)
-        delivery = Delivery(arrivals.messages, received, ids, arrivals.connection, None)
+        messages = arrivals.messages
+        if not self._retained:
+            messages, received = without_retained(messages, received)
+            self.counts.retained += int(times[:, 1].sum()) - len(received)
+        delivery = Delivery(messages, received, ids, arrivals.connection, None)
         if len(ids):
             delivery._number = arrivals.connection.delivered
             arrivals.connection.delivered += 1
@@ -248,7 +256,7 @@ class Client:
             self._outbox.window = min(connack.receive_max, _MAX_WINDOW)
             self._outbox.max_packet = min(connack.max_packet_size or self._max_packet, self._max_packet)
             if self._subscriptions:
-                await connection.subscribe(self._subscriptions)
+                await connection.subscribe(self._subscriptions, retained=self._retained)
             self._set_state(True, "connected")
             self._room.set()
             self.writable()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import mqtt5
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mqtt5 import PublishPacket, QoS
 
 from ground.link.alike import FEWEST, AlikePackets, one_by_one
+from ground.link.delivery import without_retained
 from ground.link.packets import ProtocolError, read_packets
 
 LIMIT = 1 << 20
@@ -86,3 +88,12 @@ def test_a_bad_string_in_the_middle_of_a_stretch_is_refused_as_anywhere() -> Non
 def test_other_properties_are_left_to_the_codec() -> None:
     sent = [publish(number, content_type="a") for number in range(20)]
     assert [type(packet) for packet in read(sent)] == [PublishPacket] * 20
+
+
+def test_retained_ones_are_left_out_with_their_times_alike_or_not() -> None:
+    parts = read([publish(n, retain=10 <= n < 30 or n == 50) for n in range(51)])
+    assert [isinstance(part, AlikePackets) for part in parts] == [True, True, True, False]
+    kept, received = without_retained(parts, np.arange(51))
+    assert received.tolist() == [*range(10), *range(30, 50)]
+    assert [packet.payload for packet in one_by_one(kept)] == [b"%04d" % n for n in received]
+    assert not any(packet.retain for packet in one_by_one(kept))

@@ -54,6 +54,50 @@ async def test_retained_messages_come_at_once(broker: str) -> None:
     assert (packet.payload, packet.retain) == (b"{}", True)
 
 
+async def test_retained_messages_that_are_not_wanted_are_left_out_and_new_ones_are_not(broker: str) -> None:
+    """One broker keeps to what was asked of it, the other sends what it has kept all the same."""
+    async with client(broker) as station:
+        for n in range(20):
+            await station.publish(f"tm/m/s/{n}", b"kept", retain=True)
+        async with client(broker, "g", subscriptions=TM, retained=False, session_expiry=60) as link:
+            await link.connected(10)
+            await station.publish_many(
+                Outgoing("tm/m/s/1", b"new", [("seq", str(n))], retain=n % 2 == 0) for n in range(50)
+            )
+            packets = await collect(link, 50)
+        assert [(packet.payload, packet.user_properties) for packet in packets] == [
+            (b"new", [("seq", str(n))]) for n in range(50)
+        ]
+        # Nothing is left unacknowledged that would come again.
+        async with client(broker, "g", subscriptions=TM, retained=False, session_expiry=60) as link:
+            await link.connected(10)
+            await station.publish("tm/m/s/1", b"last")
+            (packet,) = await collect(link, 1)
+        assert packet.payload == b"last"
+        assert link.counts.received == link.counts.retained + 1
+
+
+async def test_a_broker_that_sends_what_it_kept_all_the_same(embedded_broker: str) -> None:
+    async with client(embedded_broker) as station:
+        for n in range(20):
+            await station.publish(f"tm/m/s/{n}", b"kept", retain=True)
+        async with client(embedded_broker, "g", subscriptions=TM, retained=False) as link:
+            await link.connected(10)
+            await station.publish("tm/m/s/1", b"new")
+            await collect(link, 1)
+        assert (link.counts.retained, link.counts.received, link.counts.acknowledged) == (20, 21, 21)
+
+
+async def test_a_broker_that_keeps_to_what_was_asked_sends_none(mosquitto: str) -> None:
+    async with client(mosquitto) as station:
+        await station.publish("tm/m/s/1", b"kept", retain=True)
+        async with client(mosquitto, "g", subscriptions=TM, retained=False) as link:
+            await link.connected(10)
+            await station.publish("tm/m/s/1", b"new")
+            await collect(link, 1)
+        assert (link.counts.retained, link.counts.received) == (0, 1)
+
+
 async def test_many_messages_are_pipelined_and_all_arrive(broker: str) -> None:
     sent = [b"%d" % n for n in range(5000)]
     async with client(broker, subscriptions=TM) as link, client(broker, "station") as station:
