@@ -72,7 +72,7 @@ class Partition:
         if len(part.received):
             self.received = int(part.received[-1])
         self.position = part.stop
-        step.events = self._account.events.take(self.received)
+        step.events = self._account.events.take()
         return step
 
     def _streams(self, station: str, messages: Messages) -> Iterator[Stream]:
