@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import astuple, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -85,7 +86,7 @@ class Events:
         changed: dict[tuple[int, int], tuple[_Key, _Line]] = {}
         places: Counter[int] = Counter()
         edges = [0, *(np.flatnonzero(np.diff(minutes)) + 1).tolist(), len(minutes)]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise(edges):
             if a < b and minutes[a] != self._minute:
                 self._minute = int(minutes[a])
                 self._open = {}

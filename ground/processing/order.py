@@ -1,8 +1,8 @@
 """The stage that puts a mission's packets into the order of the log and drops repeats, before anything looks at them.
 
 Two packets are the same where their octets and their times are: what a second station heard as well, what was sent
-again. The last :data:`WINDOW` packets of real-time channels, repeats included, are remembered; what repeats after that, and what playback
-repeats, is known to the store, and changes nothing that is live.
+again. The last :data:`WINDOW` packets of real-time channels, repeats included, are remembered; what repeats after that,
+and what playback repeats, is known to the store, and changes nothing that is live.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Recent:
         self._recent = np.empty(0, np.uint64)
 
     def new(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which of ``key`` (n,), the next in the sequence, weren't among the ``window`` numbers before them, bool (n,)."""
+        """Which of ``key`` (n,), the next in the sequence, weren't among the ``window`` before them: bool (n,)."""
         everything = np.concatenate((self._recent, key))
         # One sort tells whether anything is there twice, which is rare.
         by_key = np.sort(everything)

@@ -51,7 +51,7 @@ class Partition:
         self._frames = FrameStage(mission, self._account)
         self._packets = PacketStage(mission, self._account)
         self._order = OrderStage()
-        self._watch = Watch(plan, self._account)
+        self._watch = Watch(mission, plan, self._account)
         self._stations = dict.fromkeys(mission.stations)
         if state:
             self._restore(state)

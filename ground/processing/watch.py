@@ -10,6 +10,7 @@ from ground.processing.alarms import Action, Alarms, parse_action
 from ground.processing.limits import Limits
 
 if TYPE_CHECKING:
+    from ground.mission import Mission
     from ground.processing.account import Account
     from ground.processing.messages import Part
     from ground.processing.step import Step
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 class Watch:
     """What is watched of one mission."""
 
-    def __init__(self, plan: Plan, account: Account) -> None:
+    def __init__(self, mission: Mission, plan: Plan, account: Account) -> None:
         self._account = account
-        self._limits = Limits(plan.limits)
+        self._limits = Limits(plan.alarms, mission.hysteresis)
         self._alarms = Alarms()
 
     def process(self, step: Step, part: Part) -> None:
@@ -36,7 +37,9 @@ class Watch:
             if isinstance(action, Action):
                 actions.append(action)
             else:
-                self._account.event("warning", "operator", f"{{amount}} messages ignored: {action}", np.array([position]))
+                self._account.event(
+                    "warning", "operator", f"{{amount}} messages ignored: {action}", np.array([position])
+                )
         return actions
 
     def current(self) -> list[dict[str, Any]]:

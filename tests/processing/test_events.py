@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ground.processing.events import Events
-from ground.stores import Entry
+
+if TYPE_CHECKING:
+    from ground.stores import Entry
 
 MINUTE = 60 * 10**9
 
