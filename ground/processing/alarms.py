@@ -62,8 +62,8 @@ class Alarm:
     """How one parameter stands. ``state``: normal, unacknowledged, acknowledged, returned (unacknowledged), shelved.
 
     ``raised``: SCET at which it left its limits; ``since``: of the last change of severity, ns since 1970 UTC.
-    ``position``: of the message that brought the last change. ``hidden``: the state that shelving hides. ``text``: what
-    a text was, or the label of a code, ``value``, where the parameter isn't a number.
+    ``position``: of the message that brought the last change. ``hidden``: the state that shelving hides. ``label``:
+    what a text was, or the label of the code ``value``, where the parameter isn't a number.
     """
 
     parameter: str
@@ -80,7 +80,7 @@ class Alarm:
     until: str = ""
     position: int = 0
     hidden: str = ""
-    text: str = ""
+    label: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As pages and scripts are told it: 64-bit integers and what isn't finite are strings."""
@@ -142,13 +142,13 @@ class Alarms:
             change.value,
             change.time,
         )
-        alarm.text = change.text
+        alarm.label = change.label
         limit = change.limit
         alarm.low, alarm.high = (limit.low, limit.high) if limit else (None, None)
         return alarm
 
     def _act(self, action: Action) -> list[Alarm]:
-        named = [action.parameter] if action.parameter else [*self._alarms]
+        named = [action.parameter] if action.parameter else sorted(self._alarms)
         changed = []
         for parameter in named:
             alarm = self._alarms.get(parameter)

@@ -45,7 +45,7 @@ _BOOLEAN = {0: "False", 1: "True"}
 class Change:
     """The severity of ``parameter`` (``container/parameter``) changed with the packet at ``position``, ``place``.
 
-    ``time``: SCET, ns since 1970 UTC. ``value``: NaN for texts; ``text``: a text's value, a code's label.
+    ``time``: SCET, ns since 1970 UTC. ``value``: NaN for texts; ``label``: a text's value, a code's label.
     """
 
     position: int
@@ -56,7 +56,7 @@ class Change:
     previous: str
     value: float
     limit: Limit | None
-    text: str = ""
+    label: str = ""
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class Limits:
             if len(rows):
                 for i, before, after in self._move(f"{container}/{name}", low, high, info.alarm.violations):
                     value = math.nan if values is None else float(values[i])
-                    text = _text(info, column[i].as_py() if values is None else value)
+                    text = _label(info, column[i].as_py() if values is None else value)
                     changes.append(
                         _change(telemetry, int(rows[i]), f"{container}/{name}", before, after, value, text, info)
                     )
@@ -145,6 +145,10 @@ class Limits:
         if not level and not standing.recent.any():
             del self._standing[parameter]
         return changes
+
+    def watches(self, container: str) -> bool:
+        """Whether any of a container's parameters has alarms."""
+        return bool(self._of(container)[1])
 
     def _of(self, container: str) -> tuple[str, Mapping[str, ParameterInfo]]:
         """The parameters of a container with alarms, and the name under which the definition has it."""
@@ -194,7 +198,7 @@ def _change(
     )
 
 
-def _text(info: ParameterInfo, value: str | float) -> str:
+def _label(info: ParameterInfo, value: str | float) -> str:
     if isinstance(value, str):
         return value[:_LONGEST_TEXT]
     if info.alarm.limits:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ground.blocks import Packets
+    from ground.blocks import Nanoseconds, Packets
 
 WINDOW: Final = 32_768
 
@@ -73,7 +73,7 @@ class OrderStage:
         live = [stream for stream in streams if stream.realtime and len(stream.packets)]
         if not live:
             return [*streams]
-        keys = [_keys(stream.packets) for stream in live]
+        keys = [keys_of(stream.packets.time, stream.packets.digest) for stream in live]
         new = self._new(keys[0] if len(keys) == 1 else np.concatenate(keys), live)
         edges = np.cumsum([0, *map(len, keys)])
         kept = {
@@ -102,7 +102,7 @@ class OrderStage:
         self._recent.restore(state)
 
 
-def _keys(packets: Packets) -> NDArray[np.uint64]:
+def keys_of(time: Nanoseconds, digest: NDArray[np.int64]) -> NDArray[np.uint64]:
     """One number for time and octets of each packet, uint64 (n,)."""
-    time = packets.time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return packets.digest.view(np.uint64) ^ (time ^ time >> np.uint64(29))
+    mixed = time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return digest.view(np.uint64) ^ (mixed ^ mixed >> np.uint64(29))

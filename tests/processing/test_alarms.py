@@ -80,7 +80,7 @@ def test_an_entry_tells_what_an_operator_needs() -> None:
         "severity": "warning",
         "previous": "normal",
         "value": 0.0,
-        "text": "",
+        "label": "",
         "low": 10,
         "high": 20,
         "since": "1000",

@@ -112,7 +112,7 @@ def test_labels_of_an_enumeration_have_severities() -> None:
     changes = limits(alarm, kind="enumeration", labels=LABELS).check(
         telemetry([1, 2, 255, 7, None, 0], kind=pa.uint8())
     )
-    assert [(c.severity, c.value, c.text, c.limit) for c in changes] == [
+    assert [(c.severity, c.value, c.label, c.limit) for c in changes] == [
         ("critical", 2.0, "FAILED", None),
         ("warning", 7.0, "", None),
         ("watch", 0.0, "OFF", None),
@@ -123,7 +123,7 @@ def test_booleans_have_severities() -> None:
     changes = limits(Alarm(codes={1: "severe"}), kind="boolean").check(
         telemetry([False, True, None, False], kind=pa.bool_())
     )
-    assert [(c.severity, c.text) for c in changes] == [("severe", "True"), ("normal", "False")]
+    assert [(c.severity, c.label) for c in changes] == [("severe", "True"), ("normal", "False")]
 
 
 def test_texts_have_severities_and_match_as_a_whole() -> None:
@@ -131,13 +131,13 @@ def test_texts_have_severities_and_match_as_a_whole() -> None:
     of = limits(alarm, kind="string")
     values = ["OK", "OK\nfine", "E1", "E22", None, "E1 or so", "E1 or so\n", "OK"]
     changes = of.check(telemetry(values, kind=pa.string()))
-    assert [(c.time, c.severity, c.text) for c in changes] == [
+    assert [(c.time, c.severity, c.label) for c in changes] == [
         (3, "critical", "E22"),
         (5, "watch", "E1 or so"),
         (7, "normal", "OK"),
     ]
     [long] = limits(alarm, kind="string").check(telemetry(["x" * 9999] * 2, kind=pa.string()))
-    assert len(long.text) == 200
+    assert len(long.label) == 200
 
 
 def test_a_parameter_inside_its_limits_leaves_no_trace() -> None:
