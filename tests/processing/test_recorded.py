@@ -132,8 +132,8 @@ row = st.tuples(st.booleans(), st.integers(0, 20), st.sampled_from([4.0, 9.0, 12
 
 @given(st.lists(row, min_size=1, max_size=30), st.sets(st.integers(1, 30)))
 def test_lines_do_not_depend_on_cuts_and_restarts(rows: list[tuple[bool, int, float]], cuts: set[int]) -> None:
-    def result(stops: Sequence[int]) -> tuple[dict[tuple[int, int], Any], Any]:
-        of, lines, start = watch(), {}, 0
+    def result(stops: Sequence[int]) -> tuple[list[Any], Any]:
+        of, lines, start = watch(), dict[tuple[int, int], Any](), 0
         for stop in stops:
             again = watch()
             again.restore(json.loads(json.dumps(of.state())))
@@ -145,6 +145,6 @@ def test_lines_do_not_depend_on_cuts_and_restarts(rows: list[tuple[bool, int, fl
                     items.append(telemetry(here, realtime=realtime))
             lines.update({(entry.position, entry.place): entry for entry in process(of, *items)})
             start = stop
-        return lines, of.state()
+        return sorted(lines.items(), key=lambda one: one[0]), of.state()
 
     assert str(result([*sorted(cut for cut in cuts if cut < len(rows)), len(rows)])) == str(result([len(rows)]))
