@@ -53,6 +53,11 @@ def test_what_the_mistakes_are_made_in_is_good(tmp_path: Path, text: str) -> Non
     assert load_mission(write(tmp_path, text)).name == "probe"
 
 
+def test_hysteresis_is_read_by_parameter(tmp_path: Path) -> None:
+    mission = load_mission(write(tmp_path, GOOD + '[hysteresis]\n"Power/volts" = 0.5\n"Raw_7/amps" = 2\n'))
+    assert mission.hysteresis == {"Power/volts": 0.5, "Raw_7/amps": 2.0}
+
+
 @pytest.mark.parametrize(("scale", "offset"), [("utc", 0), ("tai", 37), ("gps", 18), ("tt", 69.184)])
 def test_a_scale_moves_the_epoch(tmp_path: Path, scale: str, offset: float) -> None:
     mission = load_mission(write(tmp_path, GOOD + f'scale = "{scale}"'))
@@ -161,6 +166,9 @@ TIME_MISTAKES = [
 ]
 
 STATION_MISTAKES = [
+    (STATION, "[station.kashi]", "[hysteresis]\nvolts = 1\n[station.kashi]", 12, 'should be "Container/parameter"'),
+    (STATION, "[station.kashi]", '[hysteresis]\n"A/x" = -1\n[station.kashi]', 12, "in the parameter's unit"),
+    (STATION, "[station.kashi]", '[hysteresis]\n"A/x" = "1"\n[station.kashi]', 12, "should be a number"),
     (STATION, "latitude = 38.4", "latitude = 90.1", 12, "[station.kashi] latitude = 90.1 should be between -90 and 90"),
     (STATION, "latitude = 38.4", "latitude = nan", 12, "latitude = nan should be between -90 and 90"),
     (STATION, "latitude = 38.4", "latitude = 0x" + "f" * 300, 12, "should be between -90 and 90"),

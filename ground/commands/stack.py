@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ground.errors import ConfigError, GroundError
 from ground.mission import load_mission, mission_names
+from ground.processing.limits import check_hysteresis
 from ground.stores.duckdb import DuckdbStore
 from ground.stores.influxdb import Address, InfluxdbStore, Server, token_from
 from ground.xtce import plan, read
@@ -60,7 +61,9 @@ def start_with_usable() -> list[tuple[Mission, Plan]]:
 
 def _compiled(name: str) -> tuple[Mission, Plan]:
     mission = load_mission(name)
-    return mission, plan.compile(read.load(mission.telemetry))
+    compiled = plan.compile(read.load(mission.telemetry))
+    check_hysteresis(mission, compiled)
+    return mission, compiled
 
 
 def use_plain_allocator() -> None:

@@ -54,6 +54,7 @@ def choices(kind: ParameterType, comparisons: Sequence[Comparison], random: np.r
         inside = usable.copy()
         for limit in kind.limits:
             inside &= (limit.low is None or values >= limit.low) & (limit.high is None or values <= limit.high)
+        inside &= ~np.isin(values, [code for code, level in kind.alarm.codes.items() if level != "normal"])
     found: Codes = codes[inside if inside.any() else usable]
     return found
 

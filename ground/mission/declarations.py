@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -85,6 +85,8 @@ class Mission:
     """One mission as its folder describes it.
 
     ``absolute_time``: False where the onboard epoch is not known; times are then counted from 1970-01-01.
+    ``hysteresis``: by how much, in engineering units, a value of ``container/parameter`` must be back inside its
+    limits before its alarm falls.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Mission:
     absolute_time: bool
     stations: dict[str, Station]
     simulated: bool
+    hysteresis: dict[str, float] = field(default_factory=dict)
 
     @property
     def telemetry(self) -> Path:

@@ -13,7 +13,7 @@ from ground.mission.times import FRAME_KEYS, PACKET_KEYS, read_frame_time, read_
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KEYS: Final = ("title", "description", "simulated", "link", "vc", "time", "station")
+_KEYS: Final = ("title", "description", "simulated", "link", "vc", "time", "station", "hysteresis")
 _LINK_KEYS: Final = (
     "frame",
     "length",
@@ -76,6 +76,7 @@ def read_folder(folder: Path) -> Mission:
         absolute_time=clock.take("absolute", bool, True),
         stations={name: _station(stations, name) for name in stations},
         simulated=simulated,
+        hysteresis=_hysteresis(top.table("hysteresis")),
     )
 
 
@@ -157,6 +158,16 @@ def _channels(table: Table, link: LinkFormat) -> dict[int, VirtualChannel]:
         mode = entry.choose("mode", ("realtime", "playback", "idle"), "realtime")
         channels[int(key)] = VirtualChannel(int(key), entry.text("name", f"VC{key}"), mode)
     return channels
+
+
+def _hysteresis(table: Table) -> dict[str, float]:
+    found = {}
+    for key in table:
+        container, slash, parameter = key.partition("/")
+        if not container or not slash or not parameter:
+            raise table.error(key, f'{key!r:.60} should be "Container/parameter", in quotes')
+        found[key] = table.quantity(key, 0, 1e300, "in the parameter's unit")
+    return found
 
 
 def _station(stations: Table, name: str) -> Station:

@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ground.processing.limits import SEVERITIES
+from ground.processing.levels import SEVERITIES
 from ground.stores import Entry
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ground.processing.limits import Change
 
 ACTIONS: Final = ("acknowledge", "shelve", "unshelve", "comment")
-_LONGEST: Final = 1_000
-"""Characters of what an operator may say at once."""
+_LONGEST: Final = {"parameter": 1_000, "user": 100, "comment": 1_000, "until": 100}
+"""Characters of what an operator may say at once. An entry of the journal has room for what is kept of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,16 @@ def parse_action(position: int, payload: bytes) -> Action | str:
         return "not JSON"
     if not isinstance(values, dict) or values.get("action") not in ACTIONS:
         return f"the action should be one of {', '.join(ACTIONS)}"
-    texts = [values.get(name) or "" for name in ("parameter", "user", "comment", "until")]
-    if not all(isinstance(text, str) and len(text) <= _LONGEST for text in texts):
-        return f"parameter, user, comment and until should be texts of at most {_LONGEST} characters"
-    return Action(position, values["action"], *texts)
+    texts = {name: "" if values.get(name) is None else values[name] for name in _LONGEST}
+    for name, text in texts.items():
+        if not isinstance(text, str) or len(text) > _LONGEST[name] or not _is_text(text):
+            return f"{name} should be a text of at most {_LONGEST[name]} characters"
+    return Action(position, values["action"], **texts)
+
+
+def _is_text(text: str) -> bool:
+    """Whether databases and pages can hold it: no zero octets, no halves of surrogate pairs."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @dataclass(slots=True)
@@ -56,7 +62,8 @@ class Alarm:
     """How one parameter stands. ``state``: normal, unacknowledged, acknowledged, returned (unacknowledged), shelved.
 
     ``raised``: SCET at which it left its limits; ``since``: of the last change of severity, ns since 1970 UTC.
-    ``position``: of the message that brought the last change. ``hidden``: the state that shelving hides.
+    ``position``: of the message that brought the last change. ``hidden``: the state that shelving hides. ``label``:
+    what a text was, or the label of the code ``value``, where the parameter isn't a number.
     """
 
     parameter: str
@@ -73,6 +80,7 @@ class Alarm:
     until: str = ""
     position: int = 0
     hidden: str = ""
+    label: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """As pages and scripts are told it: 64-bit integers and what isn't finite are strings."""
@@ -80,9 +88,14 @@ class Alarm:
         del values["hidden"]
         for name in ("since", "raised", "position"):
             values[name] = str(values[name])
-        if not math.isfinite(self.value):
-            values["value"] = "NaN" if math.isnan(self.value) else "Infinity" if self.value > 0 else "-Infinity"
-        return values
+        return values | {"value": number_to_json(self.value)}
+
+
+def number_to_json(value: float) -> float | str:
+    """JSON has no numbers for what isn't finite: its name then."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 class Alarms:
@@ -133,12 +146,13 @@ class Alarms:
             change.value,
             change.time,
         )
+        alarm.label = change.label
         limit = change.limit
         alarm.low, alarm.high = (limit.low, limit.high) if limit else (None, None)
         return alarm
 
     def _act(self, action: Action) -> list[Alarm]:
-        named = [action.parameter] if action.parameter else [*self._alarms]
+        named = [action.parameter] if action.parameter else sorted(self._alarms)
         changed = []
         for parameter in named:
             alarm = self._alarms.get(parameter)

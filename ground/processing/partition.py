@@ -53,7 +53,7 @@ class Partition:
         self._frames = FrameStage(mission, self._account)
         self._packets = PacketStage(mission, self._account)
         self._order = OrderStage()
-        self._watch = Watch(plan, self._account)
+        self._watch = Watch(mission, plan, self._account)
         self._stations = dict.fromkeys(mission.stations)
         if state:
             self._restore(state)
@@ -74,7 +74,7 @@ class Partition:
         if len(part.received):
             self.received = int(part.received[-1])
         self.position = part.stop
-        step.events = self._account.events.take(self.received)
+        step.events = self._account.events.take()
         return step
 
     def _streams(self, station: str, messages: Messages) -> Iterator[Stream]:

@@ -106,7 +106,7 @@ class Unrouted:
         if len(part.received):
             self.received = int(part.received[-1])
         self.position = part.stop
-        return Step(events=self._events.take(self.received))
+        return Step(events=self._events.take())
 
     def state(self) -> bytes:
         """All that has to be remembered at :attr:`position`."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["integer", "float", "enumeration", "boolean", "string", "binary", "time"]
 Severity: TypeAlias = Literal["watch", "warning", "distress", "critical", "severe"]
+Level: TypeAlias = Literal["normal", "watch", "warning", "distress", "critical", "severe"]
 Operator: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 
 
@@ -119,6 +120,26 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """DefaultAlarm: which engineering values have which severity; where several apply, the worst.
+
+    ``limits``: of numbers. ``codes``: the severity of an enumeration's codes, or of a boolean's 0 and 1. ``patterns``:
+    of texts, (a regular expression that the whole text has to match, severity). ``otherwise``: of codes and texts that
+    are not among these. ``violations``: so many successive samples must have a severity, or a worse one, before it
+    holds.
+    """
+
+    limits: tuple[Limit, ...] = ()
+    codes: dict[int, Level] = field(default_factory=dict)
+    patterns: tuple[tuple[str, Level], ...] = ()
+    otherwise: Level = "normal"
+    violations: int = 1
+
+    def __bool__(self) -> bool:
+        return bool(self.limits or self.codes or self.patterns) or self.otherwise != "normal"
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterType:
     """A ParameterType: how a parameter lies in the packet and what its engineering value is.
 
@@ -133,9 +154,14 @@ class ParameterType:
     unit: str = ""
     calibrator: Calibrator | None = None
     labels: dict[int, str] = field(default_factory=dict)
-    limits: tuple[Limit, ...] = ()
+    alarm: Alarm = field(default_factory=Alarm)
     tick: Fraction | None = None
     epoch: int = 0
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The ranges outside of which a number is an alarm."""
+        return self.alarm.limits
 
 
 @dataclass(frozen=True, slots=True)

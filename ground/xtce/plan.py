@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ground.errors import DefinitionError
 from ground.xtce.declarations import (
+    Alarm,
     FloatEncoding,
     IntegerEncoding,
     Kind,
@@ -40,8 +41,13 @@ class ParameterInfo:
     unit: str
     description: str
     labels: Mapping[int, str]
-    limits: tuple[Limit, ...]
+    alarm: Alarm
     arrow_type: pa.DataType
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The ranges outside of which a number is an alarm."""
+        return self.alarm.limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +90,13 @@ class Plan:
     containers: Mapping[str, ContainerPlan]
 
     @property
-    def limits(self) -> dict[str, dict[str, tuple[Limit, ...]]]:
-        """The static alarm ranges: container, then parameter; only those that have any."""
+    def alarms(self) -> dict[str, dict[str, ParameterInfo]]:
+        """The parameters that have alarms: container, then parameter; only those that have any."""
         found = {
-            name: {info.name: info.limits for info in container.parameters if info.limits}
+            name: {info.name: info for info in container.parameters if info.alarm}
             for name, container in self.containers.items()
         }
-        return {name: limits for name, limits in found.items() if limits}
+        return {name: named for name, named in found.items() if named}
 
 
 def compile(system: SpaceSystem) -> Plan:  # noqa: A001  the verb of this module, always used as plan.compile
@@ -168,7 +174,7 @@ def _container_plan(container: SequenceContainer, columns: tuple[Field, ...], *,
 def _info(field: Field) -> ParameterInfo:
     parameter, kind = field.parameter, field.parameter.type
     return ParameterInfo(
-        parameter.name, kind.kind, kind.unit, parameter.description, kind.labels, kind.limits, field.arrow_type
+        parameter.name, kind.kind, kind.unit, parameter.description, kind.labels, kind.alarm, field.arrow_type
     )
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
+from ground.xtce.alarms import read_alarm
 from ground.xtce.declarations import (
     Calibrator,
     Encoding,
     IntegerEncoding,
     Kind,
-    Limit,
     ParameterType,
-    Severity,
 )
 from ground.xtce.encodings import read_encoding
 
@@ -82,7 +81,7 @@ def read_type(element: Element) -> ParameterType:
         unit=_unit(element),
         calibrator=calibrator,
         labels=labels,
-        limits=_limits(element) if kind in {"integer", "float"} else (),
+        alarm=read_alarm(element, kind, labels),
         tick=tick,
         epoch=epoch,
     )
@@ -130,29 +129,6 @@ def _unit(element: Element) -> str:
         unit.done()
     unit_set.done()
     return name
-
-
-def _limits(element: Element) -> tuple[Limit, ...]:
-    alarm = element.child("DefaultAlarm")
-    if alarm is None:
-        return ()
-    alarm.integer("minViolations", 1, 1, 1)
-    ranges = alarm.need("StaticAlarmRanges")
-    ranges.choose("rangeForm", ("outside",), "outside")
-    limits = []
-    for severity in get_args(Severity):
-        bounds = ranges.child(f"{severity.capitalize()}Range")
-        if bounds is None:
-            continue
-        low, high = bounds.optional_number("minInclusive"), bounds.optional_number("maxInclusive")
-        if low is not None and high is not None and low > high:
-            raise bounds.error(f"minInclusive = {low:g} of <{bounds.name}> is above maxInclusive = {high:g}")
-        bounds.done()
-        if low is not None or high is not None:
-            limits.append(Limit(severity, low, high))
-    ranges.done()
-    alarm.done()
-    return tuple(limits)
 
 
 def _clock(element: Element, encoding: Element) -> tuple[Fraction, int]:

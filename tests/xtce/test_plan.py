@@ -83,7 +83,8 @@ def test_limits_by_container_and_parameter(tmp_path: Path) -> None:
         [("volts", "f32"), ("plain", "u8")],
         both + container("B", ["plain"], equals("PKT_APID", 2), base="CCSDSPacket"),
     )
-    assert built.limits == {"A": {"volts": (Limit("watch", -1.5, None),)}}
+    limits = {c: {name: info.limits for name, info in named.items()} for c, named in built.alarms.items()}
+    assert limits == {"A": {"volts": (Limit("watch", -1.5, None),)}}
 
 
 @pytest.mark.parametrize(
