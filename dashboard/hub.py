@@ -22,7 +22,7 @@ from dashboard.untrusted import check_schema, read_alarm, read_clock, read_json,
 from dashboard.viewer import LiveBatch, Viewer
 from ground.link.connection import acknowledge_now
 from ground.link.topics import operator
-from ground.processing.limits import SEVERITIES
+from ground.processing.levels import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

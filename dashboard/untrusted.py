@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pyarrow as pa
 
-from ground.processing.limits import SEVERITIES
+from ground.processing.levels import SEVERITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
