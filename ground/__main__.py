@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "replay": "show a recording again, in a dashboard of its own that touches nothing live",
     "decode": "decode a file of raw frames to CSV, JSON lines or Parquet, or count what is in it",
     "export": "write what is stored to CSV, JSON lines or Parquet, exactly and all of it",
+    "rebuild": "store a recording anew: after a change of the definitions, or where the database is old or damaged",
     "loadtest": "offer telemetry at a known rate, measure the whole path, and verify that all of it is stored",
     "missions": "list the missions, or check the definitions of one",
     "influx": "prepare an InfluxDB 2 server, or make its roll-ups anew",

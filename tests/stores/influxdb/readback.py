@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from ground.decoder import MissionDecoder
-from ground.messages import Messages
 
 from ground.mission import load_mission
+from ground.processing.messages import Messages, Part
+from ground.processing.partition import Partition
 from ground.stores import Checkpoint, Count
 from ground.xtce import plan, read
 from simulators.downlink import STEP
@@ -79,7 +79,7 @@ def simulated(name: str, seconds: int, folder: Path) -> Iterator[list[Rows]]:
     """The rows of a simulation's first ``seconds``, as its stations receive it; ``folder`` takes its recorder."""
     mission, craft = load_mission(name), SPACECRAFT[name]
     simulation = Simulation(mission, craft, State(name, 26, craft.start, craft.start), folder / "recorder")
-    decoder = MissionDecoder(mission, plan.compile(read.load(mission.telemetry)))
+    partition = Partition(mission, plan.compile(read.load(mission.telemetry)))
     try:
         end = craft.start + seconds * 10**9
         while simulation.clock < end:
@@ -89,16 +89,18 @@ def simulated(name: str, seconds: int, folder: Path) -> Iterator[list[Rows]]:
                 for step in simulation.advance((until - simulation.clock) // STEP):
                     for message in step.messages:
                         sent.setdefault(message.station, []).append(message)
-            yield [
-                telemetry.rows
-                for station, messages in sent.items()
-                for telemetry in decoder.process(station, _columns(messages, simulation.state.run))[0]
-            ]
+            stations, first = {}, partition.position
+            for station, messages in sent.items():
+                stations[station] = _columns(messages, simulation.state.run, first)
+                first += len(messages)
+            received = np.full(first - partition.position, simulation.clock)
+            part = Part(partition.position, received, received, stations)
+            yield [telemetry.rows for telemetry in partition.process(part).telemetry]
     finally:
         simulation.close()
 
 
-def _columns(messages: list[Any], run: str) -> Messages:
+def _columns(messages: list[Any], run: str, first: int) -> Messages:
     length = np.array([len(message.payload) for message in messages])
     return Messages(
         np.frombuffer(b"".join(message.payload for message in messages), np.uint8),
@@ -108,6 +110,7 @@ def _columns(messages: list[Any], run: str) -> Messages:
         np.array([message.dt for message in messages]),
         pa.array([run] * len(messages)),
         np.array([message.seq for message in messages]),
+        first + np.arange(len(messages)),
     )
 
 
