@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ground.commands.children import end_with_parent
-from ground.commands.stack import open_store, start_with_usable, use_plain_allocator
+from ground.commands.stack import start_with_usable, store_for_ingest, use_plain_allocator
 from ground.commands.terminal import log_to_terminal, run_until_stopped
 from ground.ingest import Ingest
 from ground.link.mqtt import parse_broker_url
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
 
 async def _ingest(options: argparse.Namespace) -> None:
     missions = start_with_usable()
-    store = await open_store(options.store, options.data)
+    store = await store_for_ingest(options.store, options.data)
     try:
         await Ingest(missions, parse_broker_url(options.broker), options.data, store).run()
     finally:

@@ -15,6 +15,7 @@ from ground.mission import load_mission, mission_names
 from ground.processing.limits import check_hysteresis
 from ground.stores.duckdb import DuckdbStore
 from ground.stores.influxdb import Address, InfluxdbStore, Server, token_from
+from ground.stores.late import LateStore
 from ground.xtce import plan, read
 
 if TYPE_CHECKING:
@@ -71,6 +72,15 @@ def use_plain_allocator() -> None:
     ingest's CPU time went into getting them again, and all the same holds 60 MB more.
     """
     pa.set_memory_pool(pa.system_memory_pool())
+
+
+async def store_for_ingest(url: str, data: Path) -> Store:
+    """As :func:`open_store`, but a DuckDB file is opened later, and as often as need be: an ingest records whatever its
+    database does. (InfluxDB isn't asked for anything here.)
+    """
+    if url.partition(":")[0] == "duckdb":
+        return LateStore(partial(open_store, url, data))
+    return await open_store(url, data)
 
 
 async def open_store(url: str, data: Path) -> Store:

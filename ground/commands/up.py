@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from dashboard.access import Access
 from dashboard.app import create_app, serve
 from ground.commands.children import keep_broker, keep_running
-from ground.commands.stack import open_store, start_with_usable, use_plain_allocator
+from ground.commands.stack import start_with_usable, store_for_ingest, use_plain_allocator
 from ground.commands.terminal import log_to_terminal, out, port, run_until_stopped, speed
 from ground.ingest import Ingest
 from ground.link.broker import HOST, EmbeddedBroker
@@ -67,7 +67,7 @@ async def _up(options: argparse.Namespace) -> None:
     async with Gate(broker, *ports) as gate:
         try:
             await asyncio.to_thread(broker.start)
-            store = await open_store("duckdb", options.data)
+            store = await store_for_ingest("duckdb", options.data)
             try:
                 await _run(options, missions, broker, gate, store, access)
             finally:
