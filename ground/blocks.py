@@ -55,7 +55,7 @@ class Packets:
     became whole.
 
     The processing fills in, int64 (n,) each: ``position`` of the message in the recording in which a packet ended,
-    ``place`` in that message, and the ``digest`` of its octets.
+    ``place`` in that message, and the ``digest`` of its octets; ``frame`` is empty from then on.
     """
 
     data: Octets
@@ -83,6 +83,8 @@ class Packets:
             self.seq[rows],
             self.time[rows],
             self.ert[rows],
-            self.frame[rows],
-            *(column[rows] if len(column) else column for column in (self.position, self.place, self.digest)),
+            *(
+                column[rows] if len(column) else column
+                for column in (self.frame, self.position, self.place, self.digest)
+            ),
         )

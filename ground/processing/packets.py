@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ground.processing.ledger import ChannelLedger
     from ground.processing.messages import Messages
 
+NO_FRAMES = np.empty(0, np.int64)
+
 _PLACES = np.int64(1 << 16)
 """More packets than can end in one frame: its longest is 65,536 octets, a packet's shortest 7."""
 
@@ -104,7 +106,11 @@ class PacketStage:
         timeless = packets.time == NO_TIME
         time = np.where(timeless, packets.ert, packets.time) if timeless.any() else packets.time
         digest = digests(packets.data, packets.start, packets.length)
-        return Stream(source, realtime, replace(packets, time=time, position=position, place=place, digest=digest))
+        return Stream(
+            source,
+            realtime,
+            replace(packets, time=time, frame=NO_FRAMES, position=position, place=place, digest=digest),
+        )
 
     def state(self) -> list[Any]:
         """What is remembered of each channel, JSON-ready."""
