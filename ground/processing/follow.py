@@ -215,7 +215,11 @@ class Follower:
     def _mission(self, one: Keeping, head: Partition) -> dict[str, Any]:
         ledger = head.ledger.report()
         rows = one.report()
-        pending = ledger["packets"]["decoded"] - sum(rows.get(what, 0) for what in ("stored", "repeated", "refused"))
+        pending = (
+            ledger["packets"]["decoded"]
+            + head.before
+            - sum(rows.get(what, 0) for what in ("stored", "repeated", "refused"))
+        )
         counts = [*one.counts.values()]
         ledger |= {"rows": rows, "pending": pending}
         if nonfinite := sum(count.nonfinite for count in counts):

@@ -63,6 +63,7 @@ class Processes(Protocol):
 
     position: int
     received: int
+    before: int
 
     def process(self, part: Part) -> Step:
         """Move on to the end of ``part``."""
@@ -275,6 +276,8 @@ class Keeping:
         partition = self._make(checkpoint)
         self.stored, self.stored_received = checkpoint, partition.received
         self.counts = await self._store.counts(self.name)
+        if foreign:
+            partition.before = sum(one.stored + one.repeated + one.refused for one in self.counts.values())
         self.error = None
         return partition
 

@@ -49,6 +49,8 @@ class Partition:
         self.position = position
         self.received = 0
         """When the newest message before :attr:`position` was received, ns since 1970 UTC by the recorder's clock."""
+        self.before = 0
+        """Rows that the store was handed from other recordings, before this one."""
         self._account = Account(mission.name)
         self._frames = FrameStage(mission, self._account)
         self._packets = PacketStage(mission, self._account)
@@ -116,6 +118,7 @@ class Partition:
         values = {
             "format": _FORMAT,
             "received": self.received,
+            "before": self.before,
             "ledger": self.ledger.to_json(),
             "events": self._account.events.state(),
             "frames": self._frames.state(),
@@ -132,7 +135,7 @@ class Partition:
             raise StoreError(
                 f"{self.mission.name}: the checkpoint in the store is of another version; ground rebuild makes it anew"
             )
-        self.received = values["received"]
+        self.received, self.before = values["received"], values["before"]
         self._account.ledger = MissionLedger.from_json(values["ledger"])
         self._account.events.restore(values["events"])
         self._frames.restore(values["frames"])

@@ -86,6 +86,7 @@ class Unrouted:
     def __init__(self, position: int = 0, state: bytes = b"") -> None:
         self.position = position
         self.received = 0
+        self.before = 0
         self.counts: Counter[str] = Counter()
         self._events = Events(GROUND)
         if state:
