@@ -6,7 +6,7 @@ ARGS ?=
 
 WEB := $(shell find dashboard/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
-.PHONY: up setup test check bench secrets lock clean
+.PHONY: up setup test check mutants bench secrets lock clean
 
 up: setup ## set everything up, then run the whole ground segment on this machine
 	@exec $(BIN)/ground up $(ARGS)
@@ -32,6 +32,9 @@ check: setup ## style, types and the one-way imports
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+mutants: setup ## break one mechanism at a time: which test notices?
+	@$(BIN)/python -m tests.promises.mutants
 
 bench: setup ## every benchmark that this machine can run, and what it lacks for the others
 	@$(BIN)/python -m benchmarks $(ARGS)

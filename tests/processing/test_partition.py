@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from ground.mission import load_mission
 from ground.processing import partition as partitions
+from ground.processing.messages import Part
+from ground.processing.step import Step
 from tests.processing.telemetry import cut, frames_as_messages, journal, loaded, part, rows, without_numbers
+from tests.processing.test_recorded import PLAN, telemetry
 from tests.real_data import ROOT, recording, requires_real_data
 
 pytestmark = requires_real_data
@@ -111,3 +114,18 @@ def test_more_stations_than_are_remembered_are_counted_and_cost_the_others_nothi
     assert partition.ledger.rejected["station"] == 199 - partitions.STATIONS
     assert partition.ledger.frames_in == 200
     assert partition.ledger.balanced()
+
+
+def test_a_restored_partition_has_its_alarms() -> None:
+    """Of a restart between an alarm and its acknowledgement."""
+    mission, _ = loaded("luna26")
+    position = Part(0, np.array([7]), np.array([7]))
+    partition = partitions.Partition(mission, PLAN)
+    partition._watch.process(Step(telemetry=[telemetry([(0, 100, 9.0)], realtime=True)]), position)
+    standing = partition.alarms()
+    assert [alarm["state"] for alarm in standing] == ["unacknowledged"]
+    restored = partitions.Partition(mission, PLAN, position=1, state=partition.state())
+    assert restored.alarms() == standing
+    operator = Part(1, np.array([8]), np.array([8]), operator=((1, b'{"action": "acknowledge", "user": "Wu"}'),))
+    [entry] = restored.process(operator).alarms
+    assert (entry.position, entry.values["state"]) == (1, "acknowledged")
