@@ -57,7 +57,7 @@ WIDENED = [
     (pa.int8(), [-128], pa.int64(), [-(2**63), 2**63 - 1], pa.int64()),
     (pa.uint32(), [2**32 - 1], pa.uint64(), [2**64 - 1], pa.uint64()),
     (pa.uint32(), [2**32 - 1], pa.int32(), [-(2**31)], pa.int64()),
-    (pa.float32(), [0.5, -0.0, -(2.0**100)], pa.float64(), [0.1], pa.float64()),
+    (pa.float32(), [0.5, -0.0, -1024.0], pa.float64(), [0.1], pa.float64()),
     (pa.int32(), [2**31 - 1, -(2**31)], pa.float64(), [0.1], pa.float64()),
     (pa.int32(), [2**31 - 1], pa.float32(), [0.5], pa.float64()),
     (pa.uint16(), [65535], pa.float32(), [0.5], pa.float32()),
